@@ -1,0 +1,18 @@
+"""A trained model to scores, with the baselines beside it."""
+
+from prefect import flow
+
+from pretrain.spec import RunSpec
+from tasks.adapter import ArtifactRef, planned
+from tasks.eval import evaluate_model
+
+
+@flow(name="evaluate", flow_run_name="evaluate")
+def evaluate(
+    spec: RunSpec, shard: ArtifactRef | None = None, models: dict[str, ArtifactRef] | None = None
+) -> ArtifactRef:
+    """Scores of the models, by task and metric; run alone, it takes what the store has for the recipe."""
+    spec = spec.resolved()
+    shard = shard or planned(spec, "shard")
+    models = models or {"train": planned(spec, "train"), "init": planned(spec, "init")}
+    return evaluate_model(spec, shard, models)

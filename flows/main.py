@@ -1,0 +1,30 @@
+"""The `pretrain` command: the library's commands, and `run`, which goes through the Prefect flow."""
+
+from flows.server import configured_api_url, ensure_prefect_api
+from pretrain.cli.app import app
+from pretrain.cli.run import make_run_command
+from pretrain.runs import recorded_run
+from pretrain.spec import RunSpec
+
+
+def execute(spec: RunSpec, everything_is_cached: bool) -> None:
+    """Runs the flow; when there is nothing to do and no server to show it on, only keeps the record."""
+    if everything_is_cached and configured_api_url() is None:
+        with recorded_run(spec):
+            return
+    ensure_prefect_api()
+    from flows.pretrain import pretrain
+
+    pretrain(spec)
+
+
+app.command("run")(make_run_command(execute))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

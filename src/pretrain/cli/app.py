@@ -1,0 +1,26 @@
+"""The commands that need no orchestrator. `flows.main` adds `run`, which goes through Prefect.
+
+Every command takes `--store` and `--json`; with `--json`, stdout carries one JSON object and nothing else.
+"""
+
+import typer
+
+from pretrain.cli.artifacts import ls_command, show_command, verify_command
+from pretrain.cli.plan import plan_command
+from pretrain.cli.sample import sample_command
+from pretrain.cli.why import why_command
+
+app = typer.Typer(
+    name="pretrain",
+    help="Raw text to an evaluated language model, through one cached, retryable DAG.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("plan")(plan_command)
+app.command("ls")(ls_command)
+app.command("show")(show_command)
+app.command("verify")(verify_command)
+app.command("why")(why_command)
+app.command("sample")(sample_command)

@@ -1,0 +1,113 @@
+"""`pretrain ls`, `pretrain show` and `pretrain verify`: what the store holds, and whether it is intact."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from pretrain.cli.common import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    console,
+    errors_end_the_command,
+    print_json,
+    shown_bytes,
+    shown_number,
+)
+
+
+def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+    """List the artifacts and runs in the store."""
+    from pretrain.catalog import artifacts_in, runs_in
+    from pretrain.store import open_store
+
+    with errors_end_the_command():
+        place = open_store(store)
+        artifacts, runs = artifacts_in(place), runs_in(place)
+    if as_json:
+        print_json({"artifacts": artifacts, "runs": runs})
+        return
+    table = Table("artifact", "parts", "size", "rows", "created", box=None, pad_edge=False)
+    for entry in artifacts:
+        name = f"{entry['stage']}/{entry['fingerprint'][:12]}"
+        counts = (str(entry["parts"]), shown_bytes(entry["bytes"]), shown_number(entry["rows"]))
+        table.add_row(name, *counts, str(entry["created"]))
+    console().print(table)
+    table = Table("run", "state", "seconds", "stages", box=None, pad_edge=False)
+    for run in runs:
+        table.add_row(run["run_id"], run["state"], shown_number(run["seconds"]), str(run["stages"]))
+    console().print(table)
+
+
+def show_command(
+    artifact: Annotated[str, typer.Argument(help="STAGE/FINGERPRINT; a unique beginning is enough.")],
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one artifact: its stats, parts and lineage. With --json, its manifest."""
+    from pretrain.catalog import find_artifact, lineage
+    from pretrain.store import open_store
+
+    with errors_end_the_command():
+        place = open_store(store)
+        manifest = find_artifact(place, artifact).manifest
+        ancestors = lineage(place, manifest)
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    out = console()
+    out.print(f"[bold]{manifest.stage}/{manifest.fingerprint}[/]  (stage version {manifest.stage_version})")
+    _print_mapping("stats", manifest.reported_stats())
+    _print_mapping("config", manifest.config)
+    _print_mapping("provenance", {k: v for k, v in manifest.provenance.items() if k != "measured"})
+    out.print("[bold]parts[/]")
+    for part in manifest.parts:
+        out.print(f"  {part.path}  {shown_number(part.rows)} rows  {shown_bytes(part.bytes)}", markup=False)
+    out.print("[bold]lineage[/]")
+    for depth, name in ancestors:
+        out.print(f"  {'  ' * depth}{name}", markup=False)
+
+
+def verify_command(
+    artifacts: Annotated[list[str] | None, typer.Argument(help="STAGE/FINGERPRINT; none means all.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Read every byte and compare it with the manifests. Exit code 1 when something is damaged."""
+    from pretrain.artifact import find_damage
+    from pretrain.catalog import all_artifacts, find_artifact
+    from pretrain.filehash import FileHashes
+    from pretrain.store import open_store
+
+    with errors_end_the_command():
+        place = open_store(store)
+        chosen = [find_artifact(place, name) for name in artifacts] if artifacts else all_artifacts(place)
+        hashes = FileHashes()
+        damage = []
+        for artifact in chosen:
+            found = find_damage(artifact, hashes, rehash=True)
+            damage += [{"artifact": artifact.key, "path": d.path, "problem": d.problem} for d in found]
+    num_parts = sum(len(artifact.manifest.parts) for artifact in chosen)
+    num_bytes = sum(part.bytes for artifact in chosen for part in artifact.manifest.parts)
+    summary = {"artifacts": len(chosen), "parts": num_parts, "bytes": num_bytes, "damaged": damage}
+    if as_json:
+        print_json(summary)
+    else:
+        for entry in damage:
+            console().print(f"damaged: {entry['artifact']}/{entry['path']} ({entry['problem']})", style="red")
+        verdict = f"{len(damage)} damaged; run the recipe again to rebuild them" if damage else "all intact"
+        size = shown_bytes(num_bytes)
+        console().print(f"{len(chosen)} artifacts, {num_parts} parts, {size} read: {verdict}")
+    if damage:
+        raise typer.Exit(1)
+
+
+def _print_mapping(title: str, values: dict[str, Any]) -> None:
+    console().print(f"[bold]{title}[/]")
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            for name, item in value.items():
+                console().print(f"  {key}.{name}: {shown_number(item)}", markup=False)
+        else:
+            console().print(f"  {key}: {shown_number(value)}", markup=False)

@@ -1,0 +1,12 @@
+"""The `download` stage: sources outside the store become normalised document parts.
+
+    config.py      what a source is in a recipe
+    inputs.py      which outside files a source means, and what stands for their content (planning)
+    units.py       how files are cut into units of work
+    content.py     bytes of a file, decompressed, checked against what was planned
+    formats.py     which reader reads a file: one file a format under readers/, one line in the registry
+    records.py     one raw record to one document, or to a ledger row that says why not
+    stage.py       the stage
+
+A new format is one file in readers/, one line in formats.py, one name in config.py and one test.
+"""

@@ -1,0 +1,1 @@
+"""One module a format: a function of (file, source) that streams its records."""

@@ -1,0 +1,152 @@
+"""One raw record to one document, or to the ledger row that says why it is none.
+
+What happens to unusual input, once for all formats:
+
+    the text is absent or null                      missing_text
+    it is a number, list, object ...                not_a_string
+    it is empty or only white space                 empty_text
+    it holds a lone surrogate, or bytes not UTF-8   invalid_utf8: no file could hold it
+    it holds NUL, U+2028, CRLF, a BOM inside        kept as it is; filters decide
+    another field holds a lone surrogate            kept, the surrogate replaced by U+FFFD
+    metadata nests deeper than 254 levels           too_deep (the limit of the JSON writer that readers share)
+"""
+
+import base64
+import json
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+from pretrain.documents import Document, LedgerRow, document_id
+from pretrain.download.config import Source
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Record(NamedTuple):
+    """One readable record of a file.
+
+    Attributes:
+        position: 0-based place in the file (line, row); ids rest on it.
+        place: how evidence names it after the file's name: `:12` (line, from 1) or `@11` (row, from 0).
+        fields: the record's fields by name.
+    """
+
+    position: int
+    place: str
+    fields: dict[str, Any]
+
+
+class Unreadable(NamedTuple):
+    """A record, or the rest of a file, that could not be read, and why (a snake_case reason)."""
+
+    position: int
+    place: str
+    reason: str
+
+
+def line_place(position: int) -> str:
+    """`:<line>`, counted from 1 as editors do."""
+    return f":{position + 1}"
+
+
+def row_place(position: int) -> str:
+    """`@<row>`, counted from 0 as tables do."""
+    return f"@{position}"
+
+
+class UnusableRecordError(ValueError):
+    """A record that cannot become a document; `args[0]` is the reason. Never leaves this package."""
+
+
+def to_row(record: Record | Unreadable, source: Source, file: str) -> Document | LedgerRow:
+    """The document that a record is, or its ledger row."""
+    key = document_id(source.name, file, record.position)
+    try:
+        if isinstance(record, Unreadable):
+            raise UnusableRecordError(record.reason)
+        return _document(key, dict(record.fields), source)
+    except UnusableRecordError as error:
+        evidence = f"{file}{record.place}"
+        return LedgerRow(key, source.name, "download", str(error), evidence=evidence)
+
+
+def _document(key: str, fields: dict[str, Any], source: Source) -> Document:
+    text = _text(fields.pop(source.text_key, None))
+    url = _string_field(fields, source.url_key)
+    lang = _string_field(fields, source.lang_key)
+    if source.id_key is not None and fields.get(source.id_key) is not None:
+        own_id = fields.pop(source.id_key)
+        if "source_id" in fields:
+            fields["source_id_field"] = fields.pop("source_id")
+        fields["source_id"] = own_id
+    if source.license is not None and fields.get("license") is None:
+        fields["license"] = source.license
+    return Document(key, text, source.name, url, lang, metadata_json(fields) if fields else None)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        raise UnusableRecordError("missing_text")
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise UnusableRecordError("invalid_utf8") from None
+    if not isinstance(value, str):
+        raise UnusableRecordError("not_a_string")
+    if not value or value.isspace():
+        raise UnusableRecordError("empty_text")
+    if not _is_unicode(value):
+        raise UnusableRecordError("invalid_utf8")
+    return value
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _string_field(fields: dict[str, Any], key: str | None) -> str | None:
+    """Takes a string field out of `fields`; a value of another type stays there, for metadata."""
+    value = fields.get(key) if key is not None else None
+    if key is None or not isinstance(value, str) or not _is_unicode(value):
+        return None
+    del fields[key]
+    return value
+
+
+def metadata_json(fields: dict[str, Any]) -> str:
+    """The fields as one JSON object, in their order, non-finite numbers as null.
+
+    Raises:
+        UnusableRecordError: `too_deep`.
+    """
+    try:
+        return orjson.dumps(fields, default=_plain).decode()
+    except orjson.JSONEncodeError as error:
+        if "ecursion" in str(error):
+            raise UnusableRecordError("too_deep") from None
+    # Lone surrogates and integers beyond 64 bits, which orjson refuses and JSON allows.
+    try:
+        text = json.dumps(fields, default=_plain, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise UnusableRecordError("too_deep") from None
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _plain(value: Any) -> Any:
+    """What stands in JSON for a value of a table or dataset that JSON has no type for."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if type(value).__name__ in ("Decimal", "UUID", "timedelta"):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return value.tolist()
+    return f"<{type(value).__name__}>"  # an image, an audio decoder: its repr would name a memory address

@@ -1,0 +1,1 @@
+"""Decides by heuristic rules which documents stay, and says of every other one why it went."""

@@ -1,0 +1,16 @@
+"""The rules that a recipe can name. A new one is a file in `rules/`, a line (and import) here, and a test."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pretrain.filter.rules.course import CourseConfig
+from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+
+# fmt: off
+RuleConfig = Annotated[
+    CourseConfig
+    | GopherQualityConfig,
+    Field(discriminator="rule"),
+]
+# fmt: on

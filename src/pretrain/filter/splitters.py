@@ -1,0 +1,47 @@
+"""How a text is cut into words. A named choice in the config of each rule that counts words.
+
+`regex` imitates the blank English tokenizer of spaCy, which datatrove and FineWeb count words with, at more
+than 40 times its speed: a punctuation mark is a word of its own at the edge of a word, but stays inside one
+(`foo(bar`, `3,000`, `a_b`) except for the few that spaCy cuts at between letters, and clitics (`'s`) are cut
+off. On 3,955 documents (English prose, code, markdown, 70 languages) it found 5.5 % more words than spaCy;
+`gopher_quality` gave the same reason for 98.1 % of them and kept or dropped 98.7 % alike. Scripts without
+spaces stay whole, marks inside them too, as they do there.
+
+`whitespace` is `str.split`: Dolma's choice, and what most papers mean by a word.
+"""
+
+import re
+from typing import Literal
+
+Splitter = Literal["regex", "whitespace"]
+
+# ASCII but for "_", Latin-1, General Punctuation, arrows to dingbats, CJK, fullwidth forms, emoji
+_MARKS = (
+    r"!-/:-@\[-^`{-~"
+    r"\u00a1-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7"
+    r"\u2010-\u2027\u2030-\u205e\u2190-\u2bff"
+    r"\u3001-\u3004\u3008-\u3020\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+    r"\U0001f000-\U0001faff"
+)
+_CORE = rf"[^\s{_MARKS}]++"
+_CLITIC = r"['’](?:s|S|re|ve|ll|d|m|t)\b"
+_CUT_INSIDE = rf"""
+      (?: [,:<>=/~–—] | -+ ) (?=[^\W\d_])   # before a letter only: 3,000 and 10:30 stay whole
+    | \.\.+                                 # an ellipsis
+    | (?<=[a-z]) \. (?=[A-Z])               # a missing space after a full stop
+    | {_CLITIC}
+"""
+_WORD = re.compile(
+    rf"""
+      {_CORE} (?: (?! {_CUT_INSIDE} ) [{_MARKS}]++ {_CORE} )*
+    | {_CLITIC}
+    | \.\.+
+    | [{_MARKS}]
+    """,
+    re.VERBOSE,
+)
+
+
+def split_words(text: str, splitter: Splitter) -> list[str]:
+    """The words of `text`, in order; no word is empty or holds whitespace."""
+    return _WORD.findall(text) if splitter == "regex" else text.split()

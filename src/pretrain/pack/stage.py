@@ -1,0 +1,176 @@
+"""The `pack` stage: token shards with an index, ready to be read as sequences, and their export to parquet.
+
+    data/index.json                            what follows, see pretrain.sequences.index
+    data/<split>/part-00000.tokens             little-endian uint16 or uint32
+    data/<split>/part-00000.documents.parquet  id and num_tokens of each document, in order
+    data/token_bytes.npy                       UTF-8 bytes of each token
+    export/<split>/part-00000.parquet          input_ids
+
+Inputs: roles `shard` and `tokenizer`. The parts of a split are encoded in parallel, one token shard each; how
+sequences lie in the stream of all shards is the index's business, so that no token is copied to be packed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pretrain.artifact import Artifact
+from pretrain.errors import RecipeError, StageError
+from pretrain.pack.config import PackConfig
+from pretrain.pack.encoding import EncodeUnit, encode_part
+from pretrain.pack.exporting import ExportUnit, export_part, export_ranges
+from pretrain.pack.unigram import CountUnit, count_tokens, unigram_loss
+from pretrain.sequences.encoder import Encoder
+from pretrain.sequences.index import INDEX_PATH, TOKEN_BYTES_PATH, SequenceIndex, SplitIndex, TokenPart
+from pretrain.sequences.stream import token_dtype
+from pretrain.stage import Receipt, StageContext, Stats, UnitFiles, part_name, sum_stats
+
+_SPLITS = ("train", "validation")
+
+
+class IndexUnit(NamedTuple):
+    """The index to write, and the tokenizer that its token sizes come from."""
+
+    packed: SequenceIndex
+    tokenizer: Artifact
+
+
+def build(context: StageContext[PackConfig]) -> Stats:
+    """Encodes and packs every split.
+
+    Returns:
+        `documents_in`, `bytes_in`, `tokens` (encoded, special tokens counted), `sequences`,
+        `sequence_length`, `tokens_dropped` (the tails; tokens = sequences * sequence_length +
+        tokens_dropped), `packing_efficiency` (share of the sequences' positions that is not padding), the
+        same by split, `tokens_by_source`, `vocab_size`, and `unigram_loss` (see `pretrain.pack.unigram`).
+
+    Raises:
+        RecipeError: `pack.bos` or `pack.eos` asks for a token that the tokenizer does not name.
+        StageError: the train split gives no whole sequence.
+    """
+    encoder = Encoder(context.inputs["tokenizer"].open_folder())
+    units = {split: _encode_units(context, encoder, split) for split in _SPLITS}
+    every_unit = [unit for split in _SPLITS for unit in units[split]]
+    receipts = context.run_units(every_unit, encode_part, label="parts encoded")
+    by_unit = dict(zip((name for name, _ in every_unit), receipts, strict=True))
+    index = _index(context.config, encoder, {split: _split_index(context, units[split], by_unit) for split in _SPLITS})
+    if not index.splits["train"].sequences:
+        raise StageError(
+            f"the train split has {index.splits['train'].tokens} tokens, less than one sequence of "
+            f"{index.sequence_length}: bring more text, or lower pack.sequence_length"
+        )
+    context.run_units([("index", IndexUnit(index, context.inputs["tokenizer"]))], write_index, label="index")
+    if context.config.export_parquet:
+        context.run_units(_export_units(index), export_part, label="parts exported")
+    train, validation = (_token_counts(context, index, split) for split in _SPLITS)
+    return {**_stats(index, receipts), "unigram_loss": unigram_loss(train, validation)}
+
+
+def write_index(files: UnitFiles, unit: IndexUnit) -> Stats:
+    """Unit: writes the index and the sizes of tokens."""
+    with files.create(INDEX_PATH) as output:
+        output.path.write_text(unit.packed.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with files.create(TOKEN_BYTES_PATH) as output, output.path.open("wb") as file:
+        np.save(file, Encoder(unit.tokenizer.open_folder()).token_bytes())
+    return {}
+
+
+def _encode_units(context: StageContext[PackConfig], encoder: Encoder, split: str) -> list[tuple[str, EncodeUnit]]:
+    shard, config = context.inputs["shard"], context.config
+    prefix = _frame(config.bos, "bos", encoder.bos_token_id)
+    suffix = _frame(config.eos, "eos", encoder.eos_token_id)
+    units = []
+    for number, part in enumerate(shard.parts(f"data/{split}/")):
+        name = part_name(number)
+        unit = EncodeUnit(
+            shard=shard,
+            part=part,
+            tokenizer=context.inputs["tokenizer"],
+            dtype=token_dtype(encoder.vocab_size),
+            prefix=prefix,
+            suffix=suffix,
+            tokens_path=f"data/{split}/{name}.tokens",
+            documents_path=f"data/{split}/{name}.documents.parquet",
+        )
+        units.append((f"encode-{split}-{name}", unit))
+    return units
+
+
+def _frame(is_wanted: bool, role: str, token_id: int | None) -> tuple[int, ...]:
+    if not is_wanted:
+        return ()
+    if token_id is None:
+        raise RecipeError(
+            f"pack.{role} is true, but the tokenizer names no {role} token: "
+            f"set tokenizer.{role}_token to one in its vocabulary, or pack.{role}: false"
+        )
+    return (token_id,)
+
+
+def _split_index(
+    context: StageContext[PackConfig], units: Sequence[tuple[str, EncodeUnit]], by_unit: dict[str, Receipt]
+) -> SplitIndex:
+    length = context.config.sequence_length
+    stats: list[dict[str, Any]] = [by_unit[name].stats for name, _ in units]
+    parts = [
+        TokenPart(path=unit.tokens_path, tokens=counts["tokens"], documents=counts["documents_in"])
+        for (_, unit), counts in zip(units, stats, strict=True)
+    ]
+    tokens = sum(part.tokens for part in parts)
+    return SplitIndex(parts=parts, tokens=tokens, sequences=tokens // length, tokens_dropped=tokens % length)
+
+
+def _index(config: PackConfig, encoder: Encoder, splits: dict[str, SplitIndex]) -> SequenceIndex:
+    return SequenceIndex(
+        layout=config.strategy,
+        dtype=token_dtype(encoder.vocab_size),
+        vocab_size=encoder.vocab_size,
+        sequence_length=config.sequence_length,
+        bos_token_id=encoder.bos_token_id,
+        eos_token_id=encoder.eos_token_id,
+        pad_token_id=encoder.pad_token_id,
+        splits=splits,
+    )
+
+
+def _export_units(index: SequenceIndex) -> list[tuple[str, ExportUnit]]:
+    units = []
+    for split in _SPLITS:
+        for number, (start, stop) in enumerate(export_ranges(index, split)):
+            name = part_name(number)
+            unit = ExportUnit(index, split, start, stop, f"export/{split}/{name}.parquet")
+            units.append((f"export-{split}-{name}", unit))
+    return units
+
+
+def _token_counts(context: StageContext[PackConfig], index: SequenceIndex, split: str) -> list[int]:
+    units = []
+    for number, part in enumerate(index.splits[split].parts):
+        name = f"count-{split}-{part_name(number)}"
+        path = f"scratch/counts/{name}.npy"
+        units.append((name, CountUnit(part.path, part.tokens, index.dtype, index.vocab_size, path)))
+    context.run_units(units, count_tokens, label="parts counted")
+    total = np.zeros(index.vocab_size, dtype=np.int64)
+    for _, unit in units:
+        total += np.load(context.store.local_file(f"{context.artifact_key}/{unit.path}"), allow_pickle=False)
+    return [int(count) for count in total]
+
+
+def _stats(index: SequenceIndex, receipts: Sequence[Receipt]) -> Stats:
+    counts = sum_stats(receipts)
+    splits = index.splits
+    return {
+        "documents_in": counts["documents_in"],
+        "bytes_in": counts["bytes_in"],
+        "tokens": counts["tokens"],
+        "sequences": sum(split.sequences for split in splits.values()),
+        "sequence_length": index.sequence_length,
+        "tokens_dropped": sum(split.tokens_dropped for split in splits.values()),
+        "packing_efficiency": 1.0,  # concat never pads
+        "tokens_by_split": {name: split.tokens for name, split in splits.items()},
+        "sequences_by_split": {name: split.sequences for name, split in splits.items()},
+        "tokens_dropped_by_split": {name: split.tokens_dropped for name, split in splits.items()},
+        "tokens_by_source": counts["tokens_by_source"],
+        "vocab_size": index.vocab_size,
+    }

@@ -1,0 +1,228 @@
+"""Finds or builds the artifact of one stage: identity, cache gate, build, commit.
+
+    pipeline = Pipeline(recipe, recipe_folder, open_store("./store"))
+    outcome = pipeline.obtain("filter", {"documents": download.artifact}, runner=runner, progress=progress)
+
+This is all there is to running a stage; Prefect adds retries, states and a picture.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pretrain.artifact import (
+    Artifact,
+    InputRecord,
+    Manifest,
+    artifact_key,
+    find_damage,
+    read_manifest,
+)
+from pretrain.dag import Node, node
+from pretrain.errors import NotInStoreError, PretrainError
+from pretrain.external import ExternalInput, Surroundings
+from pretrain.filehash import FileHashes
+from pretrain.fingerprint import fingerprint
+from pretrain.progress import Progress
+from pretrain.provenance import provenance
+from pretrain.recipe import Recipe
+from pretrain.runner import Runner
+from pretrain.stage import StageContext, Stats, UnitFiles
+from pretrain.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageIdentity:
+    """What one artifact is before it exists."""
+
+    stage: str
+    version: int
+    config: dict[str, Any]
+    inputs: list[InputRecord]
+    external: tuple[ExternalInput, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the artifact."""
+        pairs = [entry.model_dump() for entry in self.inputs]
+        return fingerprint(self.stage, self.version, self.config, pairs)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The artifact of a stage, and whether it was found in the store or built now (in `seconds`)."""
+
+    artifact: Artifact
+    action: Literal["cached", "built"]
+    seconds: float
+
+
+class Pipeline:
+    """One recipe against one store.
+
+    Args:
+        recipe: the recipe.
+        recipe_folder: what relative uris in it are relative to.
+        store: where artifacts are found and written.
+    """
+
+    def __init__(self, recipe: Recipe, recipe_folder: Path, store: Store) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.hashes = FileHashes()
+        self._around = Surroundings(recipe_folder, store, self.hashes)
+
+    def identify(self, stage: str, inputs: Mapping[str, str]) -> StageIdentity:
+        """The identity of a stage's artifact, given the fingerprint of the input in each role.
+
+        Raises:
+            InputError: outside content that the recipe names is not there.
+        """
+        this = node(stage)
+        external = tuple(this.external(self.recipe, self._around))
+        stages = this.inputs(self.recipe)
+        records = [InputRecord(stage=stages[role], fingerprint=inputs[role]) for role in stages]
+        records += [InputRecord(stage=outside.name, fingerprint=outside.fingerprint) for outside in external]
+        return StageIdentity(stage, this.version, this.identity(self.recipe), records, external)
+
+    def find(self, identity: StageIdentity) -> Artifact | None:
+        """The artifact, when the store has it whole; None when it is absent, unfinished or damaged."""
+        manifest = read_manifest(self.store, identity.stage, identity.fingerprint)
+        if manifest is None:
+            return None
+        artifact = Artifact(self.store, manifest)
+        return None if find_damage(artifact, self.hashes, rehash=False) else artifact
+
+    def open(self, stage: str, fingerprint: str) -> Artifact:
+        """A finished artifact.
+
+        Raises:
+            NotInStoreError: the store does not have it.
+        """
+        manifest = read_manifest(self.store, stage, fingerprint)
+        if manifest is None:
+            raise NotInStoreError(
+                f"{self.store.url} has no artifact {artifact_key(stage, fingerprint)}; run the recipe again"
+            )
+        return Artifact(self.store, manifest)
+
+    def obtain(
+        self,
+        stage: str,
+        inputs: Mapping[str, Artifact],
+        *,
+        runner: Runner,
+        progress: Progress,
+        refresh: bool = False,
+    ) -> Outcome:
+        """The artifact of a stage, from the store where it is there and built where it is not.
+
+        Args:
+            stage: the stage.
+            inputs: the upstream artifacts by role.
+            runner: where units of work are processed.
+            progress: told how far the build is.
+            refresh: build again although the store has it.
+
+        Raises:
+            PretrainError: the stage failed; completed units are kept.
+        """
+        try:
+            fingerprints = {role: artifact.manifest.fingerprint for role, artifact in inputs.items()}
+            identity = self.identify(stage, fingerprints)
+            found = None if refresh else self.find(identity)
+            if found is None:
+                with self.store.exclusive(artifact_key(stage, identity.fingerprint)):
+                    found = None if refresh else self.find(identity)  # another run may have built it meanwhile
+                    if found is None:
+                        return self._build(identity, inputs, runner, progress, refresh)
+        except PretrainError as error:
+            error.stage = stage
+            raise
+        logger.info("%s: cached", stage)
+        return Outcome(found, "cached", 0.0)
+
+    def _build(
+        self,
+        identity: StageIdentity,
+        inputs: Mapping[str, Artifact],
+        runner: Runner,
+        progress: Progress,
+        refresh: bool,
+    ) -> Outcome:
+        key = artifact_key(identity.stage, identity.fingerprint)
+        # What is about to be rebuilt must not look finished to anyone meanwhile.
+        self.store.delete(key if refresh else f"{key}/manifest.json")
+        this = node(identity.stage)
+        context = StageContext(
+            stage=identity.stage,
+            config=this.config(self.recipe),
+            seed=self.recipe.seed,
+            inputs=inputs,
+            external={outside.name: outside for outside in identity.external},
+            store=self.store,
+            artifact_key=key,
+            runner=runner,
+            progress=progress,
+        )
+        logger.info("%s: building", identity.stage)
+        started = time.monotonic()
+        try:
+            stats = _compute(this, context)
+        except (PretrainError, FileNotFoundError):
+            # Where the store has no lock, another run may have finished this artifact and removed its scratch files.
+            found = self.find(identity)
+            if found is None:
+                raise
+            return Outcome(found, "cached", 0.0)
+        seconds = time.monotonic() - started
+        artifact = self._commit(identity, context, stats, seconds)
+        logger.info("%s: built in %.1f s", identity.stage, seconds)
+        return Outcome(artifact, "built", seconds)
+
+    def _commit(self, identity: StageIdentity, context: StageContext[Any], stats: Stats, seconds: float) -> Artifact:
+        files = [file for receipt in context.receipts.values() for file in receipt.files]
+        measured = stats.pop("measured", {})
+        manifest = Manifest(
+            stage=identity.stage,
+            stage_version=identity.version,
+            fingerprint=identity.fingerprint,
+            inputs=identity.inputs,
+            config=identity.config,
+            parts=sorted((f for f in files if not f.path.startswith("scratch/")), key=lambda f: f.path),
+            stats=stats,
+            provenance=provenance(identity.stage, seconds, measured),
+        )
+        self.store.write_bytes(f"{context.artifact_key}/manifest.json", manifest.to_bytes())
+        if any(file.path.startswith("scratch/") for file in files):
+            self.store.delete(f"{context.artifact_key}/scratch")
+        return Artifact(self.store, manifest)
+
+
+def _compute(this: Node, context: StageContext[Any]) -> Stats:
+    for outside in context.external.values():
+        context.run_here(f"inputs-{outside.name.replace(':', '-')}", _Listing(outside))
+    return this.build(context)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Writes the names and identities of outside files into the artifact: its lineage down to the source."""
+
+    outside: ExternalInput
+
+    def __call__(self, files: UnitFiles) -> Stats:
+        rows = [
+            json.dumps({"name": file.name, "identity": file.identity, "bytes": file.bytes}, ensure_ascii=False)
+            for file in sorted(self.outside.files, key=lambda file: file.name)
+        ]
+        with files.create(f"inputs/{self.outside.name.replace(':', '-')}.jsonl") as output:
+            output.path.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+            output.rows = len(rows)
+        return {}

@@ -1,0 +1,135 @@
+"""Where units of work are processed: a pool of local processes.
+
+Workers are spawned (never forked: torch, polars and tokenizers run threads that do not survive a fork), each capped to
+one compute thread, and at most two units a worker are in flight, so memory is bounded whatever the number of units.
+A worker that dies ends the map with an error that names the units in flight; a dead parent ends its workers.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, TypeVar
+
+from pretrain.errors import WorkerDiedError
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+_UNITS_IN_FLIGHT_PER_WORKER = 2
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class Runner(Protocol):
+    """Maps a function over payloads somewhere. Results never depend on which runner it is."""
+
+    num_workers: int
+
+    def map(self, function: Callable[[P], R], payloads: Iterable[tuple[str, P]]) -> Iterator[tuple[str, R]]:
+        """Yields `(name, result)` as units complete, in any order.
+
+        Args:
+            function: a module-level function.
+            payloads: pairs of a unit's name and its picklable argument; taken lazily.
+
+        Raises:
+            WorkerDiedError: a worker process was killed.
+        """
+
+
+class InlineRunner:
+    """Runs units one after another in this process: for notebooks, debuggers and small tests."""
+
+    num_workers = 1
+
+    def map(self, function: Callable[[P], R], payloads: Iterable[tuple[str, P]]) -> Iterator[tuple[str, R]]:
+        for name, payload in payloads:
+            yield name, function(payload)
+
+
+class LocalRunner:
+    """A pool of processes on this machine, started on first use. Use as a context manager."""
+
+    def __init__(self, num_workers: int | None = None) -> None:
+        self.num_workers = num_workers or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def map(self, function: Callable[[P], R], payloads: Iterable[tuple[str, P]]) -> Iterator[tuple[str, R]]:
+        pending: dict[Future[R], str] = {}
+        queue = iter(payloads)
+        pool = self._start()
+        try:
+            while True:
+                while len(pending) < _UNITS_IN_FLIGHT_PER_WORKER * self.num_workers:
+                    try:
+                        name, payload = next(queue)
+                    except StopIteration:
+                        break
+                    pending[pool.submit(function, payload)] = name
+                if not pending:
+                    return
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield pending.pop(future), result
+        except BrokenProcessPool as error:
+            self._discard(pool)
+            names = ", ".join(sorted(pending.values()))
+            raise WorkerDiedError(
+                f"a worker process died while these units were in flight: {names}. It was killed from outside, "
+                "most often for memory: use fewer --workers; the same command resumes after the completed parts"
+            ) from error
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def close(self) -> None:
+        """Ends the workers; units still waiting are dropped."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._pool = None
+
+    def __enter__(self) -> "LocalRunner":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _start(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                context = multiprocessing.get_context("spawn")
+                self._pool = ProcessPoolExecutor(self.num_workers, context, initializer=_start_worker)
+            return self._pool
+
+    def _discard(self, pool: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._pool is pool:
+                self._pool = None
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    # The payload's modules are imported after this, so their thread pools see the caps.
+    os.environ.update(_ONE_THREAD)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # Without this a worker waits for ever on its queue when the parent is killed with SIGKILL.
+    parent: Any = multiprocessing.parent_process()
+    with contextlib.suppress(OSError):
+        parent.join()
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""The `shard` stage: documents split into train and validation, shuffled, and cut into equal parts."""

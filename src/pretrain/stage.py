@@ -1,0 +1,215 @@
+"""What a stage is to the engine, and how its units of work are computed once and committed.
+
+A stage is a pure function from input artifacts and its own config to one artifact. It cuts its work into units and
+hands them to `StageContext.run_units`; a unit runs in a worker process, writes files through `UnitFiles.create` and
+returns counts. When all its files are in place, its receipt (`receipts/<unit>.json`: files with sizes and sha256, and
+counts) is written: a unit with a valid receipt is never computed again, by a retry or by a rerun.
+Files under `scratch/` carry data between phases of a stage; they are no part of the artifact and go at the end.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pretrain.artifact import Artifact, PartRecord
+from pretrain.config import Config
+from pretrain.external import ExternalInput
+from pretrain.filehash import FileHashes, sha256_of_file
+from pretrain.fingerprint import canonical_json
+from pretrain.progress import Progress
+from pretrain.runner import Runner
+from pretrain.store import Store
+
+C = TypeVar("C", bound=Config)
+P = TypeVar("P")
+
+# Counts of one unit by name; nested one level for counts by reason.
+Stats = dict[str, Any]
+
+
+class Receipt(BaseModel):
+    """A completed unit: the files it wrote and what it counted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    unit: str
+    files: list[PartRecord]
+    stats: dict[str, Any]
+
+
+@dataclass
+class OutputFile:
+    """A file being written. Write to `path` (local); set `rows` to the number of records it holds."""
+
+    path: Path
+    rows: int = 0
+
+
+@dataclass
+class UnitFiles:
+    """The files of one unit, in a worker: what it writes is committed whole, one file at a time."""
+
+    store: Store
+    artifact_key: str
+    written: list[PartRecord] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def create(self, path: str) -> Iterator[OutputFile]:
+        """A file of the artifact at `path` (`data/part-00000.parquet`), committed when the block ends well."""
+        key = f"{self.artifact_key}/{path}"
+        output = OutputFile(self.store.scratch_file(key))
+        try:
+            yield output
+            record = PartRecord(
+                path=path,
+                bytes=output.path.stat().st_size,
+                rows=output.rows,
+                sha256=sha256_of_file(output.path),
+            )
+            self.store.put_file(output.path, key)
+        except BaseException:
+            output.path.unlink(missing_ok=True)
+            raise
+        _remember(self.store, key, record)
+        self.written.append(record)
+
+    def scratch(self, path: str) -> Path:
+        """A local path to a file that an earlier phase of this stage wrote under `scratch/`."""
+        return self.store.local_file(f"{self.artifact_key}/{path}")
+
+
+@dataclass(frozen=True)
+class _Job(Generic[P]):
+    store: Store
+    artifact_key: str
+    unit: str
+    function: Callable[[UnitFiles, P], Stats]
+    payload: P
+
+
+@dataclass(frozen=True)
+class StageContext(Generic[C]):
+    """All that a stage may see: its config, its inputs, where to write, and who does the work.
+
+    `inputs` are artifacts by role (`documents`, `shard`, `tokenizer`, ...), `external` is outside content by name.
+    `receipts` collects the units that this build asked for; their files become the parts of the artifact.
+    """
+
+    stage: str
+    config: C
+    seed: int
+    inputs: Mapping[str, Artifact]
+    external: Mapping[str, ExternalInput]
+    store: Store
+    artifact_key: str
+    runner: Runner
+    progress: Progress
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    def run_units(
+        self,
+        units: Sequence[tuple[str, P]],
+        function: Callable[[UnitFiles, P], Stats],
+        *,
+        label: str = "parts",
+    ) -> list[Receipt]:
+        """Computes the units that have no valid receipt yet, and returns all receipts in the order of `units`.
+
+        Args:
+            units: pairs of a unit's name (unique in the stage, usable as a file name) and its picklable payload.
+            function: a module-level function of (files, payload) that returns the unit's counts.
+            label: what the units are, for progress.
+        """
+        done = self._valid_receipts([name for name, _ in units])
+        total = len(units)
+        if total:
+            self.progress(len(done), total, f"{len(done)}/{total} {label}")
+        jobs = (
+            (name, _Job(self.store, self.artifact_key, name, function, payload))
+            for name, payload in units
+            if name not in done
+        )
+        for name, receipt in self.runner.map(_run_job, jobs):
+            done[name] = receipt
+            self.progress(len(done), total, f"{len(done)}/{total} {label}")
+        self.receipts.update(done)
+        return [done[name] for name, _ in units]
+
+    def run_here(self, name: str, function: Callable[[UnitFiles], Stats]) -> Receipt:
+        """Computes one unit in this process, for work that has a child process of its own and reports progress.
+
+        A valid receipt is returned as it is, as in `run_units`.
+        """
+        known = self._valid_receipts([name])
+        if name not in known:
+            known[name] = _commit(UnitFiles(self.store, self.artifact_key), name, function)
+        self.receipts.update(known)
+        return known[name]
+
+    def _valid_receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
+        sizes = self.store.list_sizes(self.artifact_key)
+        hashes = FileHashes()
+        receipts = {}
+        for name in names:
+            if _receipt_key(self.artifact_key, name) not in sizes:
+                continue
+            try:
+                data = self.store.read_bytes(_receipt_key(self.artifact_key, name))
+                receipt = Receipt.model_validate_json(data)
+            except (FileNotFoundError, ValidationError):
+                continue
+            if all(_is_intact(self.store, self.artifact_key, file, sizes, hashes) for file in receipt.files):
+                receipts[name] = receipt
+        return receipts
+
+
+def sum_stats(receipts: Sequence[Receipt]) -> Stats:
+    """Adds the counts of units by name; counts by reason are added reason by reason, sorted."""
+    total: Stats = {}
+    for receipt in receipts:
+        for name, value in receipt.stats.items():
+            if isinstance(value, dict):
+                known = total.setdefault(name, {})
+                for reason, count in value.items():
+                    known[reason] = known.get(reason, 0) + count
+            else:
+                total[name] = total.get(name, 0) + value
+    return {name: dict(sorted(v.items())) if isinstance(v, dict) else v for name, v in total.items()}
+
+
+def part_name(index: int) -> str:
+    """`part-00000`: the name of the unit and of the files of part `index`."""
+    return f"part-{index:05d}"
+
+
+def _run_job(job: _Job[Any]) -> Receipt:
+    files = UnitFiles(job.store, job.artifact_key)
+    return _commit(files, job.unit, lambda files: job.function(files, job.payload))
+
+
+def _commit(files: UnitFiles, unit: str, function: Callable[[UnitFiles], Stats]) -> Receipt:
+    stats = function(files)
+    receipt = Receipt(unit=unit, files=files.written, stats=stats)
+    data = canonical_json(receipt.model_dump(mode="json")).encode()
+    files.store.write_bytes(_receipt_key(files.artifact_key, unit), data)
+    return receipt
+
+
+def _receipt_key(artifact_key: str, unit: str) -> str:
+    return f"{artifact_key}/receipts/{unit}.json"
+
+
+def _is_intact(store: Store, artifact_key: str, part: PartRecord, sizes: Mapping[str, int], hashes: FileHashes) -> bool:
+    key = f"{artifact_key}/{part.path}"
+    if sizes.get(key) != part.bytes:
+        return False
+    return not store.is_local or hashes.sha256(store.local_file(key), settled_only=False) == part.sha256
+
+
+def _remember(store: Store, key: str, part: PartRecord) -> None:
+    if store.is_local:
+        FileHashes().remember(store.local_file(key), part.sha256)

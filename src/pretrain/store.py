@@ -1,0 +1,264 @@
+"""Where artifacts live: a local folder or any fsspec URL (`s3://bucket/prefix`).
+
+Keys are relative POSIX paths. A write is all or nothing: locally a temporary file, flushed to disk, then renamed;
+remotely one whole put. Nothing rests on a remote rename, on atomic listing or on conditional writes.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import fsspec
+from fsspec.core import split_protocol
+
+from pretrain.errors import StoreError, StoreFullError, StorePermissionError
+from pretrain.filehash import cache_dir
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class Store(Protocol):
+    """What the engine needs of a store. Instances are small and can be pickled."""
+
+    url: str
+    is_local: bool
+
+    def read_bytes(self, key: str) -> bytes:
+        """The bytes of `key`. Raises FileNotFoundError."""
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Puts `data` whole under `key`, replacing what was there."""
+
+    def put_file(self, path: Path, key: str) -> None:
+        """Moves the local file `path` whole to `key`. `path` should come from `scratch_file`."""
+
+    def scratch_file(self, key: str) -> Path:
+        """A fresh local path to write the file that will become `key`."""
+
+    def local_file(self, key: str) -> Path:
+        """A local path with the bytes of `key`: the file itself, or a copy fetched into the cache."""
+
+    def list_sizes(self, prefix: str) -> dict[str, int]:
+        """Size in bytes of every key under `prefix` (a folder), temporary files left out."""
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """Names of the folders right under `prefix`, sorted."""
+
+    def delete(self, key: str) -> None:
+        """Removes a key or everything under a folder; nothing there is no error."""
+
+    def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Held while one artifact is built, so that two runs on one machine do not do the work twice.
+
+        Advisory: where there is no lock (a remote store) both build, and content addressing makes that harmless.
+        """
+
+
+def open_store(url: str) -> Store:
+    """The store at a local path or fsspec URL. Creates nothing yet."""
+    protocol, path = split_protocol(url)
+    if protocol in (None, "file", "local"):
+        return LocalStore(Path(path))
+    return RemoteStore(url)
+
+
+@contextlib.contextmanager
+def storage_errors(action: str, url: str) -> Iterator[None]:
+    """Turns operating-system errors into store errors that say what to do; FileNotFoundError passes."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreFullError(
+                f"no space left while {action} {url}: free some space, then run the same command to resume"
+            ) from error
+        if isinstance(error, PermissionError) or error.errno in _FORBIDDEN:
+            raise StorePermissionError(
+                f"permission denied while {action} {url}: {error}; check its owner, mode or credentials"
+            ) from error
+        raise StoreError(f"the store failed while {action} {url}: {error}; run the same command to resume") from error
+
+
+class LocalStore:
+    """A folder on a file system with atomic rename."""
+
+    is_local = True
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        self.url = str(self.root)
+
+    def read_bytes(self, key: str) -> bytes:
+        with storage_errors("reading", f"{self.url}/{key}"):
+            return (self.root / key).read_bytes()
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        path = self.scratch_file(key)
+        with storage_errors("writing", f"{self.url}/{key}"), _removed_on_error(path):
+            path.write_bytes(data)
+        self.put_file(path, key)
+
+    def put_file(self, path: Path, key: str) -> None:
+        target = self.root / key
+        with storage_errors("writing", str(target)), _removed_on_error(path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _flush(path)
+            path.replace(target)
+            _flush(target.parent)
+
+    def scratch_file(self, key: str) -> Path:
+        folder = self.root / ".tmp"  # on the file system of the store, so that the rename is atomic
+        with storage_errors("writing", str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
+
+    def local_file(self, key: str) -> Path:
+        return self.root / key
+
+    def list_sizes(self, prefix: str) -> dict[str, int]:
+        sizes = {}
+        with storage_errors("listing", f"{self.url}/{prefix}"):
+            for folder, _, names in os.walk(self.root / prefix, onerror=_raise_unless_missing):
+                for name in names:
+                    path = Path(folder) / name
+                    with contextlib.suppress(FileNotFoundError):  # removed by another run meanwhile
+                        sizes[path.relative_to(self.root).as_posix()] = path.stat().st_size
+        return sizes
+
+    def list_folders(self, prefix: str) -> list[str]:
+        folder = self.root / prefix
+        with storage_errors("listing", str(folder)):
+            if not folder.is_dir():
+                return []
+            return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+    def delete(self, key: str) -> None:
+        path = self.root / key
+        with storage_errors("removing", str(path)), contextlib.suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    @contextlib.contextmanager
+    def exclusive(self, key: str) -> Iterator[None]:
+        path = self.root / ".locks" / key.replace("/", "-")
+        with storage_errors("locking", str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+class RemoteStore:
+    """Any fsspec file system that puts an object whole (S3 and its kin)."""
+
+    is_local = False
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._filesystem: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url, "_filesystem": None}  # connections do not cross a process boundary
+
+    def _open(self) -> tuple[Any, str]:
+        if self._filesystem is None:
+            with storage_errors("opening", self.url):
+                self._filesystem = fsspec.core.url_to_fs(self.url)[0]
+        return self._filesystem, split_protocol(self.url)[1].rstrip("/")
+
+    def read_bytes(self, key: str) -> bytes:
+        filesystem, root = self._open()
+        with storage_errors("reading", f"{self.url}/{key}"):
+            return bytes(filesystem.cat_file(f"{root}/{key}"))
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        filesystem, root = self._open()
+        with storage_errors("writing", f"{self.url}/{key}"):
+            filesystem.pipe_file(f"{root}/{key}", data)
+
+    def put_file(self, path: Path, key: str) -> None:
+        filesystem, root = self._open()
+        with storage_errors("writing", f"{self.url}/{key}"):
+            filesystem.put_file(str(path), f"{root}/{key}")
+        path.unlink()
+
+    def scratch_file(self, key: str) -> Path:
+        folder = Path(tempfile.gettempdir()) / "pretrain"
+        with storage_errors("writing", str(folder)):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
+
+    def local_file(self, key: str) -> Path:
+        filesystem, root = self._open()
+        target = cache_dir() / "fetched" / self.url.replace("://", "/") / key
+        if not target.exists():
+            part = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+            with storage_errors("fetching", f"{self.url}/{key}"), _removed_on_error(part):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                filesystem.get_file(f"{root}/{key}", str(part))
+                part.replace(target)
+        return target
+
+    def list_sizes(self, prefix: str) -> dict[str, int]:
+        filesystem, root = self._open()
+        with storage_errors("listing", f"{self.url}/{prefix}"):
+            filesystem.invalidate_cache()
+            try:
+                found = filesystem.find(f"{root}/{prefix}", detail=True)
+            except FileNotFoundError:
+                return {}
+        prefix_length = len(root.strip("/")) + 1
+        return {path.strip("/")[prefix_length:]: int(info["size"]) for path, info in found.items()}
+
+    def list_folders(self, prefix: str) -> list[str]:
+        filesystem, root = self._open()
+        with storage_errors("listing", f"{self.url}/{prefix}"):
+            filesystem.invalidate_cache()
+            try:
+                entries = filesystem.ls(f"{root}/{prefix}", detail=True)
+            except FileNotFoundError:
+                return []
+        return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
+
+    def delete(self, key: str) -> None:
+        filesystem, root = self._open()
+        with storage_errors("removing", f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
+            filesystem.rm(f"{root}/{key}", recursive=True)
+
+    def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

@@ -1,0 +1,1 @@
+"""The `tokenizer` stage: a tokenizer trained on the shards, or one brought from outside."""

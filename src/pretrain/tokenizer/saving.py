@@ -1,0 +1,38 @@
+"""A tokenizer as the files that `AutoTokenizer.from_pretrained` loads."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from pretrain.stage import UnitFiles
+
+
+def save_tokenizer(
+    files: UnitFiles,
+    tokenizer: Tokenizer,
+    special_roles: Mapping[str, str],
+    more_special_tokens: Sequence[str] = (),
+) -> None:
+    """Writes the tokenizer under `data/`, its special tokens by role (`bos_token`, ...) and the others."""
+    from transformers import PreTrainedTokenizerFast
+
+    make: Any = PreTrainedTokenizerFast  # its signature has no types
+    fast = make(
+        tokenizer_object=tokenizer,
+        clean_up_tokenization_spaces=False,  # decoded text keeps its spaces before punctuation
+        extra_special_tokens=list(more_special_tokens),
+        **special_roles,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        fast.save_pretrained(folder)
+        copy_folder(files, Path(folder))
+
+
+def copy_folder(files: UnitFiles, folder: Path) -> None:
+    """Writes every file of a flat folder under `data/`."""
+    for path in sorted(folder.iterdir()):
+        with files.create(f"data/{path.name}") as output:
+            output.path.write_bytes(path.read_bytes())

@@ -1,0 +1,1 @@
+"""Training: the initialised model on packed sequences, by Hugging Face's Trainer in a process of its own."""

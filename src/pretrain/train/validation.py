@@ -1,0 +1,66 @@
+"""Loss and bits per byte on a fixed set of validation sequences."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from pretrain.sequences import TokenSequences
+from pretrain.train.record import ValidationFigures
+
+
+class Validation:
+    """Measures a model on the first sequences of the validation split.
+
+    Training is not disturbed: the model's mode and the generators are as before, and no gradient is kept.
+
+    Args:
+        sequences: the validation split.
+        token_bytes: UTF-8 bytes that each token stands for, (vocab_size,) integers; 0 for special tokens.
+        num_sequences: how many sequences are measured.
+        batch_size: sequences in one forward pass; results differ by float rounding only.
+    """
+
+    def __init__(
+        self, sequences: TokenSequences, token_bytes: NDArray[np.int32], num_sequences: int, batch_size: int
+    ) -> None:
+        self.sequences = sequences
+        self.token_bytes = torch.from_numpy(token_bytes.astype(np.int64))
+        self.num_sequences = min(num_sequences, len(sequences))
+        self.batch_size = batch_size
+
+    def measure(self, model: PreTrainedModel) -> ValidationFigures:
+        """The figures of `model` as it is now.
+
+        Bits per byte are the nats of all targets that stand for text, over ln 2, over their bytes. Unlike the
+        loss per token they compare models of different tokenizers. Source: nanochat, loss_eval.py.
+        """
+        was_training = model.training
+        model.train(False)
+        nats = text_nats = 0.0
+        targets = text_bytes = 0
+        with torch.random.fork_rng(), torch.no_grad():
+            for start in range(0, self.num_sequences, self.batch_size):
+                stop = min(start + self.batch_size, self.num_sequences)
+                tokens = torch.from_numpy(self.sequences.batch(range(start, stop)))
+                losses = _token_losses(model, tokens)
+                sizes = self.token_bytes[tokens[:, 1:]].flatten()
+                nats += losses.sum().item()
+                text_nats += losses[sizes > 0].sum().item()
+                targets += losses.numel()
+                text_bytes += int(sizes.sum())
+        model.train(was_training)
+        return ValidationFigures(
+            loss=nats / targets, bits_per_byte=text_nats / math.log(2) / text_bytes if text_bytes else 0.0
+        )
+
+
+def _token_losses(model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
+    """The loss of every target in nats, (batch * (length - 1),) float64 on the CPU."""
+    inputs = tokens.to(model.device)
+    logits = model(input_ids=inputs, use_cache=False).logits
+    losses = cross_entropy(logits[:, :-1].flatten(0, 1).float(), inputs[:, 1:].flatten(), reduction="none")
+    return losses.double().cpu()

@@ -1,0 +1,11 @@
+"""The task of the `init` stage."""
+
+from pretrain.spec import RunSpec
+from tasks.adapter import ArtifactRef, run_stage
+from tasks.policy import stage_task
+
+
+@stage_task("init", tags=["model"])
+def initialize_model(spec: RunSpec, tokenizer: ArtifactRef) -> ArtifactRef:
+    """The weights that training starts from."""
+    return run_stage(spec, "init", tokenizer=tokenizer)

@@ -1,0 +1,23 @@
+"""What every test runs under: one thread, no network, no telemetry, a cache folder of its own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# At import, because torch, tokenizers, huggingface_hub and prefect read these once, when they are imported.
+os.environ.update(
+    OMP_NUM_THREADS="1",  # training is bit-identical only for a fixed number of threads
+    TOKENIZERS_PARALLELISM="false",
+    HF_HUB_OFFLINE="1",
+    DO_NOT_TRACK="1",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or leaves anything in the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield

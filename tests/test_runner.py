@@ -1,0 +1,106 @@
+"""Runners: every result, bounded work in flight, and death of a worker as an error."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pretrain.errors import StageError, WorkerDiedError
+from pretrain.runner import InlineRunner, LocalRunner, Runner
+
+
+def square(value: int) -> int:
+    return value * value
+
+
+def fail_on_three(value: int) -> int:
+    if value == 3:
+        raise StageError("three is refused")
+    return value
+
+
+def kill_itself_on_three(value: int) -> int:
+    if value == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+@pytest.fixture(scope="module", params=["inline", "local"])
+def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    if request.param == "inline":
+        yield InlineRunner()
+    else:
+        with LocalRunner(2) as local:
+            yield local
+
+
+def test_every_unit_has_its_result(runner: Runner) -> None:
+    results = dict(runner.map(square, [(f"unit-{n}", n) for n in range(20)]))
+    assert results == {f"unit-{n}": n * n for n in range(20)}
+
+
+def test_no_units_no_results(runner: Runner) -> None:
+    assert list(runner.map(square, [])) == []
+
+
+def test_an_error_of_a_unit_is_raised_as_it_is(runner: Runner) -> None:
+    with pytest.raises(StageError, match="three is refused"):
+        list(runner.map(fail_on_three, [(str(n), n) for n in range(5)]))
+
+
+def test_units_are_taken_as_workers_get_free() -> None:
+    taken = []
+
+    def payloads() -> Iterator[tuple[str, int]]:
+        for n in range(100):
+            taken.append(n)
+            yield str(n), n
+
+    with LocalRunner(2) as runner:
+        results = runner.map(square, payloads())
+        next(results)
+        assert len(taken) <= 2 * runner.num_workers + 1
+        results.close()  # type: ignore[attr-defined]
+
+
+def test_a_killed_worker_is_an_error_with_its_units_and_the_next_map_works() -> None:
+    with LocalRunner(2) as runner:
+        with pytest.raises(WorkerDiedError, match=r"in flight: .*unit-3"):
+            list(runner.map(kill_itself_on_three, [(f"unit-{n}", n) for n in range(8)]))
+        assert dict(runner.map(square, [("a", 2)])) == {"a": 4}
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, pathlib, time\n"
+        "from pretrain.runner import LocalRunner\n"
+        "def work(folder):\n"
+        "    pathlib.Path(folder, str(os.getpid())).touch()\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        f"    list(LocalRunner(2).map(work, [('a', {str(tmp_path)!r}), ('b', {str(tmp_path)!r})]))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    pids: list[int] = []
+    while len(pids) < 2:
+        time.sleep(0.05)
+        pids = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while any(_is_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(_is_alive(pid) for pid in pids)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,159 @@
+import json
+import shutil
+
+import pytest
+from transformers import AutoTokenizer
+
+from pretrain.errors import InputError
+from pretrain.external import Surroundings
+from pretrain.filehash import FileHashes
+from pretrain.runner import LocalRunner
+from pretrain.sequences import Encoder
+from pretrain.store import LocalStore
+from pretrain.tokenizer.config import TokenizerConfig
+from pretrain.tokenizer.inputs import external_inputs
+from pretrain.tokenizer.stage import build
+from tests.sequences.stage_inputs import (
+    finished,
+    make_context,
+    make_documents,
+    make_shard_artifact,
+    shared_data,
+)
+
+TRAIN = ["the theory of the thing is that the other thing thinks"] * 20 + ["naïve 语言 🙂"] * 5
+VALIDATION = ["the other <|eos|> theory", "", "naïve\r\n\ttext 🙂"]
+
+
+def build_tokenizer(folder, values, train=TRAIN, validation=VALIDATION, runner=None):
+    store = LocalStore(folder / "store")
+    shard = make_shard_artifact(store, [make_documents(train)], [make_documents(validation)])
+    config = TokenizerConfig.model_validate(values)
+    found = external_inputs(config, Surroundings(folder, store, FileHashes()))
+    external = {outside.name: outside for outside in found}
+    context = make_context(store, "tokenizer", config, {"shard": shard}, external=external, runner=runner)
+    stats = build(context)
+    return finished(context, stats), stats
+
+
+def test_a_trained_tokenizer_loads_and_round_trips(tmp_path):
+    artifact, stats = build_tokenizer(tmp_path, {"train": {"vocab_size": 280}})
+    tokenizer = AutoTokenizer.from_pretrained(artifact.open_folder())
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (0, 1, 2)
+    assert len(tokenizer) == stats["vocab_size"] == 280
+    ids = tokenizer("the thing").input_ids
+    assert 0 not in ids
+    assert 1 not in ids
+    assert tokenizer.decode(ids) == "the thing"
+    assert tokenizer.decode(tokenizer(" a , b .").input_ids) == " a , b ."
+    assert {part.path for part in artifact.manifest.parts} == {
+        "data/tokenizer.json",
+        "data/tokenizer_config.json",
+    }
+
+
+def test_the_validation_split_is_measured(tmp_path):
+    artifact, stats = build_tokenizer(tmp_path, {"train": {"vocab_size": 280}})
+    encoder = Encoder(artifact.open_folder())
+    encoded = encoder.encode(VALIDATION)
+    num_tokens, num_bytes = sum(map(len, encoded)), sum(len(text.encode()) for text in VALIDATION)
+    used = {token for ids in encoded for token in ids}
+    assert stats == {
+        "vocab_size": 280,
+        "documents": 3,
+        "bytes": num_bytes,
+        "tokens": num_tokens,
+        "bytes_per_token": round(num_bytes / num_tokens, 4),
+        "bytes_per_token_by_source": {"docs": round(num_bytes / num_tokens, 4)},
+        "round_trip_failures": 0,
+        "unused_tokens": 277 - len(used),
+    }
+
+
+def test_an_empty_validation_split_has_no_ratio(tmp_path):
+    store = LocalStore(tmp_path)
+    shard = make_shard_artifact(store, [make_documents(TRAIN)], [])
+    config = TokenizerConfig.model_validate({"train": {"vocab_size": 280}})
+    stats = build(make_context(store, "tokenizer", config, {"shard": shard}))
+    assert (stats["documents"], stats["bytes_per_token"], stats["unused_tokens"]) == (0, None, 277)
+
+
+def test_more_special_tokens_are_kept(tmp_path):
+    values = {"train": {"vocab_size": 300, "special_tokens": ["<|user|>"]}, "eos_token": "<|end|>"}
+    artifact, _ = build_tokenizer(tmp_path, values)
+    tokenizer = AutoTokenizer.from_pretrained(artifact.open_folder())
+    assert tokenizer.eos_token == "<|end|>"
+    assert tokenizer("a<|user|>").input_ids[-1] == 3
+    [ids] = Encoder(artifact.open_folder()).encode(["a<|user|>"])
+    assert 3 not in ids
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
+    values = {"train": {"vocab_size": 300}}
+    inline, _ = build_tokenizer(tmp_path / "a", values)
+    with LocalRunner(2) as runner:
+        pooled, _ = build_tokenizer(tmp_path / "b", values, runner=runner)
+    assert [part.sha256 for part in inline.parts()] == [part.sha256 for part in pooled.parts()]
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A tokenizer folder as others publish it, without any config."""
+    artifact, _ = build_tokenizer(tmp_path / "made", {"train": {"vocab_size": 280}})
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    shutil.copy(artifact.open_part("data/tokenizer.json"), folder)
+    return folder
+
+
+def test_an_imported_tokenizer_is_kept_byte_for_byte(tmp_path, outside):
+    values = {"import": "outside", "bos_token": "<|bos|>", "eos_token": "<|eos|>"}
+    artifact, stats = build_tokenizer(tmp_path, values)
+    original = (outside / "tokenizer.json").read_bytes()
+    assert artifact.open_part("data/tokenizer.json").read_bytes() == original
+    tokenizer = AutoTokenizer.from_pretrained(artifact.open_folder())
+    assert (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token) == ("<|bos|>", "<|eos|>", None)
+    assert (stats["vocab_size"], stats["round_trip_failures"]) == (280, 0)
+
+
+def test_special_tokens_come_from_recipe_then_config_then_map(tmp_path, outside):
+    (outside / "tokenizer_config.json").write_text(
+        json.dumps({"bos_token": {"content": "<|pad|>"}, "eos_token": "<|pad|>", "auto_map": {"x": "y.Z"}})
+    )
+    (outside / "special_tokens_map.json").write_text(
+        json.dumps({"eos_token": "<|bos|>", "pad_token": {"content": "<|pad|>"}})
+    )
+    artifact, _ = build_tokenizer(tmp_path, {"import": "outside", "bos_token": "<|bos|>"})
+    encoder = Encoder(artifact.open_folder())
+    assert (encoder.bos_token_id, encoder.eos_token_id, encoder.pad_token_id) == (0, 2, 2)
+    assert "auto_map" not in json.loads(artifact.open_part("data/tokenizer_config.json").read_bytes())
+    assert [part.path for part in artifact.parts()] == ["data/tokenizer.json", "data/tokenizer_config.json"]
+
+
+def test_a_special_token_outside_the_vocabulary_is_refused(tmp_path, outside):
+    with pytest.raises(InputError, match=r"eos_token '</s>' is not in the vocabulary of 280 tokens"):
+        build_tokenizer(tmp_path, {"import": "outside", "eos_token": "</s>"})
+
+
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, outside):
+    (outside / "tokenizer.json").write_text('{"version": "1.0"}')
+    with pytest.raises(InputError, match=r"is not a tokenizer\.json"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+
+
+def test_a_config_that_is_no_json_is_refused(tmp_path, outside):
+    (outside / "tokenizer_config.json").write_text("{")
+    with pytest.raises(InputError, match=r"tokenizer_config\.json is not valid JSON"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+
+
+def test_a_published_tokenizer_file_is_imported(tmp_path):
+    path = shared_data("tokenizers/gpt-neox-olmo-dolma-v1_5.json")
+    artifact, stats = build_tokenizer(tmp_path, {"import": str(path), "eos_token": "<|endoftext|>"})
+    reference = AutoTokenizer.from_pretrained(artifact.open_folder())
+    encoder = Encoder(artifact.open_folder())
+    assert encoder.encode(TRAIN) == reference(TRAIN, add_special_tokens=False).input_ids
+    assert reference.eos_token_id == encoder.eos_token_id
+    sizes = encoder.token_bytes()
+    assert [sizes[ids].sum() for ids in encoder.encode(TRAIN)] == [len(text.encode()) for text in TRAIN]
+    assert stats["round_trip_failures"] == 0

@@ -1,0 +1,87 @@
+import shutil
+
+import pytest
+
+from pretrain.errors import StoreError
+from pretrain.store import open_store
+from pretrain.train.checkpoints import CheckpointFolder, find_problem
+from pretrain.train.copies import CheckpointCopies
+from tests.train.test_checkpoints import seal
+
+KEY = "train/x/checkpoints"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    remote = open_store(f"memory://{tmp_path.name}")
+    assert not remote.is_local
+    return remote
+
+
+def copy_steps(store, checkpoints, *steps):
+    with checkpoints.private() as scratch:
+        for step in steps:
+            with CheckpointCopies(store, KEY, checkpoints, scratch) as copies:
+                copies.copy(step)
+
+
+def fetch(store, checkpoints):
+    with checkpoints.private() as scratch, CheckpointCopies(store, KEY, checkpoints, scratch) as copies:
+        copies.fetch_newest()
+    return checkpoints.newest()
+
+
+def test_another_machine_goes_on_from_the_newest_copy(tmp_path, store):
+    here, there = CheckpointFolder(tmp_path / "here", 2), CheckpointFolder(tmp_path / "there", 2)
+    for step in (5, 10, 15):
+        seal(here, step, f"step {step}")
+        copy_steps(store, here, step)
+    assert find_problem(here.path_of(15)) is None  # copied, not moved
+    found = fetch(store, there)
+    assert found is not None and found.step == 15
+    assert (found.path / "optimizer.pt").read_text() == "step 15 optimizer.pt"
+    folders = {key.split("/")[-2] for key in store.list_sizes(KEY)}
+    assert folders == {"step-000010", "step-000015"}  # as many as the local folder keeps
+
+
+def test_a_newer_local_checkpoint_is_not_replaced(tmp_path, store):
+    here, there = CheckpointFolder(tmp_path / "here", 2), CheckpointFolder(tmp_path / "there", 2)
+    seal(here, 5)
+    copy_steps(store, here, 5)
+    seal(there, 10)
+    assert fetch(store, there).step == 10
+    assert there.steps() == [10]
+
+
+@pytest.mark.parametrize("damage", ["no marker", "other bytes"])
+def test_half_a_copy_is_passed_over(tmp_path, store, damage):
+    here, there = CheckpointFolder(tmp_path / "here", 3), CheckpointFolder(tmp_path / "there", 3)
+    for step in (5, 10):
+        seal(here, step)
+        copy_steps(store, here, step)
+    if damage == "no marker":
+        store.delete(f"{KEY}/step-000010/complete.json")
+    else:
+        store.write_bytes(f"{KEY}/step-000010/optimizer.pt", b"y optimizer.pt")
+    assert fetch(store, there).step == 5
+
+
+def test_a_copy_that_fails_does_not_stop_training(tmp_path, store, caplog):
+    class FullStore(type(store)):
+        def put_file(self, path, key):
+            raise StoreError("the store failed while writing")
+
+    here = CheckpointFolder(tmp_path / "here", 2)
+    seal(here, 5)
+    copy_steps(FullStore(store.url), here, 5)
+    assert "checkpoint 5 was not copied" in caplog.text and "training goes on" in caplog.text
+    assert here.newest().step == 5
+
+
+def test_a_checkpoint_that_training_has_removed_is_not_copied(tmp_path, store, caplog):
+    here = CheckpointFolder(tmp_path / "here", 2)
+    shutil.rmtree(seal(here, 5).path)
+    copy_steps(store, here, 5)
+    assert "checkpoint 5 was not copied" in caplog.text
+    assert CheckpointCopies(store, KEY, here, tmp_path).steps() == []

@@ -1,0 +1,102 @@
+"""A training that was killed ends with the bytes of one that was not: dropout, accumulation 2, 3 epochs."""
+
+import contextlib
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pretrain.store import LocalStore
+from pretrain.train.checkpoints import CheckpointFolder
+from pretrain.train.stage import build
+from tests.train.killing import train_until
+from tests.train.tiny_artifacts import make_context, make_init, make_pack
+
+
+def context_in(folder, **config):
+    store = LocalStore(folder)
+    return make_context(store, make_pack(store), make_init(store), **config)
+
+
+def assert_same_artifact(trained, context):
+    [expected], [actual] = trained.context.receipts.values(), context.receipts.values()
+    assert actual.files == expected.files  # sha256 of weights, config and metrics
+    stats = {name: value for name, value in actual.stats.items() if name != "measured"}
+    assert stats == {name: value for name, value in expected.stats.items() if name != "measured"}
+
+
+def checkpoints_of(context):
+    return CheckpointFolder(context.store.local_file(f"{context.artifact_key}/checkpoints"), 2)
+
+
+def test_a_resume_of_a_resume_past_a_damaged_checkpoint_is_exact(trained, tmp_path):
+    context = context_in(tmp_path)
+    assert train_until(context, lambda event: event["event"] == "step" and event["step"] == 15) == 0
+    assert checkpoints_of(context).steps() == [8, 12]
+
+    told = []
+
+    def cancel_at_step_21(done, total, text):
+        told.append(text)
+        if done == 21:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(dataclasses.replace(context, progress=cancel_at_step_21))
+    assert told[0] == "resuming after step 12/30"
+    assert list(checkpoints_of(context).folder.glob(".scratch-*")) == []
+
+    newest = checkpoints_of(context).newest()
+    (newest.path / "optimizer.pt").unlink()  # the Trainer would go on with a fresh Adam
+    told.clear()
+    build(dataclasses.replace(context, progress=lambda done, total, text: told.append(text)))
+    assert told[0] == f"resuming after step {newest.step - 4}/30"
+    assert_same_artifact(trained, context)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments_it_still_ends_the_same(trained, tmp_path, seed):
+    # saving after every step, so that most kills fall into a save
+    context = context_in(tmp_path, save_every_steps=1)
+    generator = random.Random(seed)
+    script = (
+        "import sys; from pathlib import Path; from tests.train.test_resume import build, context_in\n"
+        "build(context_in(Path(sys.argv[1]), save_every_steps=1))"
+    )
+    for step in sorted(generator.sample(range(1, 29), 4)):
+        parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+        while parent.poll() is None and max(checkpoints_of(context).steps(), default=0) < step:
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0, 0.1))
+        parent.kill()
+        parent.wait()
+        assert_no_child_of(tmp_path)
+    told = []
+    build(dataclasses.replace(context, progress=lambda done, total, text: told.append(text)))
+    assert told[0].startswith("resuming after step")
+    assert_same_artifact(trained, context)
+    assert not checkpoints_of(context).folder.exists()
+
+
+def assert_no_child_of(root) -> None:
+    deadline = time.monotonic() + 20
+    while any(str(root) in line for line in process_files()):
+        assert time.monotonic() < deadline, "the training process outlived its parent"
+        time.sleep(0.1)
+
+
+def process_files() -> list[str]:
+    """What the running processes hold open."""
+    held = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):  # ended meanwhile
+                held += [str(link.readlink()) for link in (entry / "fd").iterdir()]
+    return held
