@@ -7,12 +7,18 @@ from prefect import Task
 from prefect import task as prefect_task
 from prefect.cache_policies import NO_CACHE
 
-from pretrain.errors import DamagedArtifactError, StageError, StoreFullError, StorePermissionError
+from pretrain.errors import (
+    BadInputFractionError,
+    DamagedArtifactError,
+    StageError,
+    StoreFullError,
+    StorePermissionError,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_FINAL = (StorePermissionError, StoreFullError, DamagedArtifactError)
+_FINAL = (BadInputFractionError, DamagedArtifactError, StoreFullError, StorePermissionError)
 
 
 def stage_task(stage: str, *, tags: list[str]) -> Callable[[Callable[P, R]], Task[P, R]]:

@@ -86,7 +86,7 @@ class TableWriter:
         """Adds one row."""
         self._rows.append(row)
         self.num_rows += 1
-        self._pending_bytes += len(row.text) if isinstance(row, Document) else 64
+        self._pending_bytes += len(row.text) + len(row.metadata or "") if isinstance(row, Document) else 64
         if self._pending_bytes >= ROW_GROUP_TEXT_BYTES or len(self._rows) >= ROW_GROUP_DOCUMENTS:
             self._flush()
 

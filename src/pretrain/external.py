@@ -8,6 +8,7 @@ import glob
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pretrain.errors import InputError
 from pretrain.filehash import FileHashes
@@ -103,6 +104,14 @@ def require_unchanged(file: ExternalFile) -> Path:
     if f"sha256:{digest}" != file.identity:
         raise InputError(f"{path} was changed while the run was on its way: run the same command again")
     return path
+
+
+def without_secrets(uri: str) -> str:
+    """A uri as messages and ledgers may show it: without user, password, query (signed URLs) and fragment."""
+    if "://" not in uri:
+        return uri
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{parts.path}"
 
 
 def _fixed_part(pattern: str) -> str:

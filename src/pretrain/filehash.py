@@ -73,7 +73,7 @@ class FileHashes:
             with self._connection:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)",
-                    (str(path.resolve()), _identity(stat), digest),
+                    (os.fsencode(path.resolve()), _identity(stat), digest),
                 )
         except sqlite3.OperationalError:  # read-only or busy memo: only speed is lost
             return
@@ -81,7 +81,7 @@ class FileHashes:
     def _row(self, path: Path) -> tuple[str, str] | None:
         try:
             row = self._connection.execute(
-                "SELECT identity, sha256 FROM hashes WHERE path = ?", (str(path.resolve()),)
+                "SELECT identity, sha256 FROM hashes WHERE path = ?", (os.fsencode(path.resolve()),)
             ).fetchone()
         except sqlite3.OperationalError:
             return None
@@ -106,4 +106,4 @@ def _connect(folder: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, identity TEXT, sha256 TEXT)")
+    connection.execute("CREATE TABLE IF NOT EXISTS hashes (path BLOB PRIMARY KEY, identity TEXT, sha256 TEXT)")

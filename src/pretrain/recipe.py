@@ -3,6 +3,7 @@
 A config model lives beside the stage that owns it; this module composes them, reads the file and applies `--set`.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +23,8 @@ from pretrain.pack.config import PackConfig
 from pretrain.shard.config import ShardConfig
 from pretrain.tokenizer.config import TokenizerConfig
 from pretrain.train.config import TrainConfig
+
+_CREDENTIALS = re.compile(r"://[^/\s'\"]*@")
 
 
 class Recipe(Config):
@@ -129,7 +132,7 @@ def _innermost(items: Sequence[Any]) -> list[Any]:
 
 def _describe(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"]) or "(recipe)"
-    shown = repr(item["input"])
+    shown = _CREDENTIALS.sub("://", repr(item["input"]))
     shown = shown if len(shown) <= 120 else shown[:117] + "..."
     if item["type"] == "missing":
         return f"  {key}: this key is required"

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pretrain.download.config import DownloadConfig
-from pretrain.download.remote import remote_files, without_secrets
+from pretrain.download.remote import remote_files
 from pretrain.errors import InputError
+from pretrain.external import without_secrets
 from tests.download.downloading import download, plan
 
 

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import random
-import signal
 import subprocess
 import sys
 import time

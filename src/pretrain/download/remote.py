@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from pretrain.errors import InputError, PretrainError, StageError
-from pretrain.external import ExternalFile
+from pretrain.external import ExternalFile, without_secrets
 
 # What servers call the version of a file, best first: the ETag is the same in a listing and in an answer.
 # Size alone is no version: an edit can leave it.
@@ -91,14 +91,6 @@ def reading_error(file: ExternalFile, error: Exception) -> PretrainError:
     if is_remote(file):
         return StageError(f"reading {shown} broke off ({type(error).__name__}); run the same command to resume")
     return InputError(f"cannot read {shown}: {error}; check the disk or copy the file elsewhere")
-
-
-def without_secrets(uri: str) -> str:
-    """A uri as messages and ledgers may show it: without user, password, query (signed URLs) and fragment."""
-    if "://" not in uri:
-        return uri
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{parts.path}"
 
 
 def _entries(filesystem: Any, path: str) -> tuple[str, list[dict[str, Any]]]:

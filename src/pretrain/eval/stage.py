@@ -9,6 +9,7 @@ Scores are bit-identical on one machine with one number of threads; the question
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -22,6 +23,7 @@ from pretrain.eval.config import EvalConfig
 from pretrain.eval.continuation_choice import continuation_choice
 from pretrain.eval.models import ModelScores
 from pretrain.eval.tasks import EvalTask
+from pretrain.fingerprint import canonical_json
 from pretrain.stage import StageContext, Stats, UnitFiles
 
 MakeTask = Callable[[Iterable[Document], EvalConfig, int], EvalTask]
@@ -53,7 +55,9 @@ def build(context: StageContext[EvalConfig]) -> Stats:
         "tasks": {task.name: {"rows": len(task.rows), "sha256": task.sha256, "chance": task.chance} for task in tasks},
         "results": results,
     }
-    context.run_here("results", partial(_write_report, report))
+    # Named by content: a model that is scored anew on another machine may differ in the last bits.
+    digest = hashlib.sha256(canonical_json(report).encode()).hexdigest()[:16]
+    context.run_here(f"results-{digest}", partial(_write_report, report))
     return {
         "results": results,
         "questions": sum(len(task.rows) for task in tasks if task.chance is not None),

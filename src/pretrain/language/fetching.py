@@ -4,12 +4,11 @@ import hashlib
 import logging
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import fsspec
 
 from pretrain.errors import InputError, PretrainError, StageError
-from pretrain.external import ExternalFile, require_unchanged
+from pretrain.external import ExternalFile, require_unchanged, without_secrets
 from pretrain.filehash import FileHashes, cache_dir
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def local_model(file: ExternalFile) -> Path:
 
 
 def _fetch(url: str, sha256: str, target: Path) -> None:
-    shown = _without_query(url)
+    shown = without_secrets(url)
     logger.info("fetching the language model %s", shown)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
@@ -77,8 +76,3 @@ def _is_missing(error: BaseException | None) -> bool:
     while isinstance(error, FileNotFoundError):
         error = error.__cause__
     return is_missing and error is None
-
-
-def _without_query(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
