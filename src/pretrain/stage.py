@@ -150,6 +150,10 @@ class StageContext(Generic[C]):
         self.receipts.update(known)
         return known[name]
 
+    def is_done(self, name: str) -> bool:
+        """Whether a unit has a valid receipt already."""
+        return name in self._valid_receipts([name])
+
     def _valid_receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
         sizes = self.store.list_sizes(self.artifact_key)
         hashes = FileHashes()

@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 # Below Prefect's 30 s between SIGTERM and SIGKILL, so that a cancelled flow still ends its children.
 END_GRACE_SECONDS = 20.0
 _STDERR_TAIL_LINES = 30
+_CHILD_ENVIRONMENT = {
+    "PYTHONSAFEPATH": "1",  # a datasets.py in the user's folder must not stand in for the library
+    "OMP_WAIT_POLICY": "passive",  # beside a busy process, threads that spin made one step 4 times slower
+}
 
 
 def run_job(
@@ -59,7 +63,7 @@ def run_job(
             stderr=subprocess.PIPE,
             start_new_session=True,
             text=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **_CHILD_ENVIRONMENT, **(environment or {})},
         )
         tail: collections.deque[str] = collections.deque(maxlen=_STDERR_TAIL_LINES)
         heard = _Heard()
@@ -106,7 +110,8 @@ def end_with_parent() -> None:
 
 
 def _wait_for_parent_end() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: its lock, held by this thread, would abort a normal exit
+        pass
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(os.getpgid(0), signal.SIGKILL)
     os._exit(1)

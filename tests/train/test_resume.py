@@ -15,7 +15,7 @@ from pretrain.store import LocalStore
 from pretrain.train.checkpoints import CheckpointFolder
 from pretrain.train.stage import build
 from tests.train.killing import train_until
-from tests.train.tiny_artifacts import make_context, make_init, make_pack
+from tests.train.tiny_training import make_context, make_init, make_pack, train
 
 
 def context_in(folder, **config):
@@ -53,10 +53,9 @@ def test_a_resume_of_a_resume_past_a_damaged_checkpoint_is_exact(trained, tmp_pa
 
     newest = checkpoints_of(context).newest()
     (newest.path / "optimizer.pt").unlink()  # the Trainer would go on with a fresh Adam
-    told.clear()
-    build(dataclasses.replace(context, progress=lambda done, total, text: told.append(text)))
-    assert told[0] == f"resuming after step {newest.step - 4}/30"
-    assert_same_artifact(trained, context)
+    resumed = train(context)
+    assert resumed.progress[0][2] == f"resuming after step {newest.step - 4}/30"
+    assert_same_artifact(trained, resumed.context)
 
 
 @pytest.mark.chaos
@@ -77,10 +76,9 @@ def test_killed_at_random_moments_it_still_ends_the_same(trained, tmp_path, seed
         parent.kill()
         parent.wait()
         assert_no_child_of(tmp_path)
-    told = []
-    build(dataclasses.replace(context, progress=lambda done, total, text: told.append(text)))
-    assert told[0].startswith("resuming after step")
-    assert_same_artifact(trained, context)
+    resumed = train(context)
+    assert resumed.progress[0][2].startswith("resuming after step")
+    assert_same_artifact(trained, resumed.context)
     assert not checkpoints_of(context).folder.exists()
 
 

@@ -4,7 +4,7 @@ import torch
 from pretrain.sequences import TokenSequences
 from pretrain.store import LocalStore
 from pretrain.train.samples import OrderedSamples, collate
-from tests.train.tiny_artifacts import SEQUENCE_LENGTH, make_pack
+from tests.train.tiny_training import SEQUENCE_LENGTH, make_pack
 
 
 def test_every_epoch_has_every_sequence_once_in_another_order(tmp_path):

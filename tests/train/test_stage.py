@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from pretrain.store import LocalStore
 from pretrain.train.checkpoints import CheckpointFolder
 from pretrain.train.samples import OrderedSamples
 from pretrain.train.stage import build, num_threads
-from tests.train.conftest import train_tiny
-from tests.train.tiny_artifacts import NUM_SEQUENCES, make_context, make_init, make_pack
+from tests.train.tiny_training import NUM_SEQUENCES, make_context, make_init, make_pack, train
 
 
 def test_stats_tell_how_training_went(trained):
@@ -52,14 +52,14 @@ def test_the_artifact_is_a_plain_hugging_face_folder(trained):
     model = AutoModelForCausalLM.from_pretrained(trained.file("data"))
     assert model.config.use_cache is True and model.dtype == torch.float32
     assert trained.file("data/tokenizer.json").read_text() == '{"kept": "as it is"}'
-    assert str(trained.store.root) not in trained.file("data/config.json").read_text()
+    assert str(trained.context.store.root) not in trained.file("data/config.json").read_text()
     counted = model.generate(torch.tensor([[10, 11, 12]]), max_new_tokens=3, do_sample=False, pad_token_id=2)
     assert counted[0].tolist() == [10, 11, 12, 13, 14, 15]
 
 
 def test_nothing_else_stays_in_the_store(trained):
     assert not trained.file("checkpoints").exists()
-    assert list((trained.store.root / ".tmp").iterdir()) == []
+    assert list((trained.context.store.root / ".tmp").iterdir()) == []
 
 
 def test_progress_names_step_loss_and_speed(trained):
@@ -72,8 +72,7 @@ def test_a_finished_training_is_not_repeated(trained):
     def never(done, total, text):
         raise RuntimeError(f"trained again: {text}")
 
-    context = type(trained.context)(**{**trained.context.__dict__, "progress": never, "receipts": {}})
-    assert build(context) == trained.stats
+    assert build(dataclasses.replace(trained.context, progress=never, receipts={})) == trained.stats
 
 
 def test_weights_are_those_of_a_loop_written_by_hand(tmp_path):
@@ -146,7 +145,9 @@ def test_data_that_does_not_fit_is_refused_before_anything_starts(tmp_path, num_
 
 @pytest.mark.slow
 def test_bfloat16_and_gradient_checkpointing_train_as_well(tmp_path, trained):
-    other = train_tiny(LocalStore(tmp_path), bf16=True, gradient_checkpointing=True, schedule="cosine")
+    store = LocalStore(tmp_path)
+    config = {"bf16": True, "gradient_checkpointing": True, "schedule": "cosine"}
+    other = train(make_context(store, make_pack(store), make_init(store), **config))
     assert other.stats["loss_final"] == pytest.approx(trained.stats["loss_final"], abs=0.3)
     model = AutoModelForCausalLM.from_pretrained(other.file("data"))
     assert model.dtype == torch.float32  # master weights

@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.store import LocalStore
 from pretrain.train.validation import Validation
-from tests.train.tiny_artifacts import VOCAB_SIZE, make_pack
+from tests.train.tiny_training import VOCAB_SIZE, make_pack
 
 
 @pytest.fixture(scope="module")

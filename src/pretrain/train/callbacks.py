@@ -128,6 +128,12 @@ class CheckpointSealer(TrainerCallback):
         self.record = record
         self.clock = clock
 
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Saves as often as is asked now, which need not be as often as the checkpoint's run did."""
+        state.save_steps = int(args.save_steps)
+
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Called when the Trainer has written all of its files into its own folder."""
         written = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"

@@ -1,13 +1,16 @@
 """One training from its job to the exported model, in a process of its own. Imports torch."""
 
+import contextlib
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PrinterCallback
 
+from pretrain.errors import PretrainError, StoreFullError
 from pretrain.modeling.folders import load_model
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.stage import Stats
@@ -35,7 +38,8 @@ def train(job: TrainJob, started: float) -> Stats:
         The stage's stats, with what a clock measured under `measured`.
 
     Raises:
-        StageError: the loss or a gradient is not finite, or a checkpoint could not be written.
+        StageError: the loss or a gradient is not finite.
+        StoreFullError: there is no space for a checkpoint.
     """
     torch.set_num_threads(job.num_threads)
     config = job.config
@@ -58,7 +62,8 @@ def train(job: TrainJob, started: float) -> Stats:
     trainer.add_callback(recorder)
     trainer.add_callback(CheckpointSealer(checkpoints, record, clock))
     emit("started", step=checkpoint.step if checkpoint else 0)
-    trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+    with full_disk_named(job.checkpoint_folder, needed_bytes=12 * model.num_parameters()):
+        trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
 
     model.config.use_cache = use_cache  # the Trainer switches it off for good
     export(model, job.init_folder, job.export_folder / "data")
@@ -86,6 +91,23 @@ def _load(job: TrainJob) -> PreTrainedModel:
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     return model
+
+
+@contextlib.contextmanager
+def full_disk_named(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Says that the disk is full; torch and safetensors raise each another error, without a number."""
+    try:
+        yield
+    except PretrainError:
+        raise
+    except Exception as error:
+        free_bytes = shutil.disk_usage(folder).free
+        if free_bytes < needed_bytes:
+            raise StoreFullError(
+                f"no space left for a checkpoint in {folder}: it takes {needed_bytes / 1e6:.1f} MB and "
+                f"{free_bytes / 1e6:.1f} MB are free ({error}); free some space, then run the same command to resume"
+            ) from error
+        raise
 
 
 def _record(job: TrainJob, checkpoint: Checkpoint | None, sequence_length: int) -> TrainingRecord:

@@ -46,6 +46,4 @@ def _prepare_process() -> None:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # at once: tearing down torch takes time, and all files are closed and flushed
+    sys.exit(main())

@@ -1,5 +1,6 @@
-"""A pack artifact and an init artifact small enough to train on in seconds: 2 layers, 32 wide, 64 tokens."""
+"""A training small enough for seconds: 2 layers, 32 wide, 64 tokens, and the artifacts that it reads."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import numpy as np
 from pretrain.artifact import Artifact, Manifest
 from pretrain.runner import InlineRunner
 from pretrain.sequences import SequenceIndex, SplitIndex, TokenPart
-from pretrain.stage import StageContext, UnitFiles
+from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.store import LocalStore, Store
 from pretrain.train.config import TrainConfig
+from pretrain.train.stage import build
 
 VOCAB_SIZE = 64
 SEQUENCE_LENGTH = 32
@@ -104,6 +106,25 @@ def make_context(
         runner=InlineRunner(),
         progress=lambda done, total, text: None,
     )
+
+
+@dataclass
+class Trained:
+    """A finished training: where it is, what it told, and what it reported on the way."""
+
+    context: StageContext[TrainConfig]
+    stats: Stats
+    progress: list[tuple[int, int, str]]
+
+    def file(self, path: str) -> Path:
+        return self.context.store.local_file(f"{self.context.artifact_key}/{path}")
+
+
+def train(context: StageContext[TrainConfig]) -> Trained:
+    """Trains, from the checkpoints that are there."""
+    told: list[tuple[int, int, str]] = []
+    context = replace(context, progress=lambda *news: told.append(news))
+    return Trained(context, build(context), told)
 
 
 def _finish(store: Store, stage: str, files: UnitFiles) -> Artifact:

@@ -1,0 +1,174 @@
+"""What Prefect adds: states, retries, artifacts in the UI; against a real server with its own database."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pretrain.errors import StorePermissionError, WorkerDiedError
+from pretrain.runner import InlineRunner
+from pretrain.runs import list_run_ids, load_run
+from pretrain.spec import RunSpec
+from pretrain.store import LocalStore
+from tests.tiny import write_recipe
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+class StumblingRunner(InlineRunner):
+    """A runner whose first maps fail, as many as there are errors left in a shared list."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        self._errors = errors
+
+    def map(self, function: Callable[[Any], Any], payloads: Any) -> Iterator[tuple[str, Any]]:
+        if self._errors:
+            raise self._errors.pop()
+        return super().map(function, payloads)
+
+    def __enter__(self) -> "StumblingRunner":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return
+
+
+class Stumbling:
+    """Gives every stage of a run a runner that fails with these errors first; counts the runners asked for."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.num_runners = 0
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every stage from here on gets its runner from here."""
+        monkeypatch.setattr(RunSpec, "runner", lambda spec: self.runner())
+
+    def runner(self) -> StumblingRunner:
+        self.num_runners += 1
+        return StumblingRunner(self.errors)
+
+
+def states_of(run_id: str) -> dict[str, tuple[str, int]]:
+    """The final state and the number of attempts of every task, for the flow runs named after `run_id`."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs(limit=200)
+        flows = {flow.id: flow for flow in client.read_flow_runs(limit=200)}
+    stages = [run for run in runs if "pretrain" in run.tags]  # a sub-flow has a task run of its own
+    mine = [run for run in stages if run_id in str(flows[run.flow_run_id].parameters)]
+    return {run.name: (run.state.name, run.run_count) for run in mine if run.state is not None}
+
+
+def spec_of(folder: Path, **fields: Any) -> RunSpec:
+    return RunSpec(recipe=str(write_recipe(folder)), store=str(folder / "store"), **fields)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages in this process: spawning workers is not what these tests are about."""
+    Stumbling().install(monkeypatch)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_stage_found_in_the_store_is_shown_as_cached(tmp_path: Path) -> None:
+    from flows.pretrain import pretrain
+
+    first = pretrain(spec_of(tmp_path, until="filter", run_id="run-one"))
+    assert states_of(first) == {"download": ("Completed", 1), "filter": ("Completed", 1)}
+    second = pretrain(spec_of(tmp_path, until="dedup", run_id="run-two"))
+    assert states_of(second) == {"download": ("Cached", 1), "filter": ("Cached", 1), "dedup": ("Completed", 1)}
+    records = [load_run(LocalStore(tmp_path / "store"), run_id) for run_id in ("run-one", "run-two")]
+    assert [[stage.action for stage in record.stages] for record in records] == [
+        ["built", "built"],
+        ["cached", "cached", "built"],
+    ]
+
+
+def test_a_stage_whose_worker_died_is_retried_and_the_run_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.pretrain import pretrain
+
+    Stumbling(WorkerDiedError("a worker process died")).install(monkeypatch)
+    run_id = pretrain(spec_of(tmp_path, until="filter", run_id="retried"))
+    assert states_of(run_id) == {"download": ("Completed", 2), "filter": ("Completed", 1)}
+    assert load_run(LocalStore(tmp_path / "store"), run_id).state == "completed"
+
+
+def test_a_failure_that_no_retry_cures_ends_the_run_at_once_and_the_next_run_does_that_stage_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.pretrain import pretrain
+
+    Stumbling().install(monkeypatch)
+    pretrain(spec_of(tmp_path, until="download", run_id="before"))
+    stumbling = Stumbling(StorePermissionError("the store refused the key"))
+    stumbling.install(monkeypatch)
+    with pytest.raises(StorePermissionError, match="the store refused the key"):
+        pretrain(spec_of(tmp_path, until="filter", run_id="refused"))
+    failed = load_run(LocalStore(tmp_path / "store"), "refused")
+    assert stumbling.num_runners == 2  # download, which was found, and one attempt of filter
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert (failed.error.stage, failed.error.message) == ("filter", "the store refused the key")
+    assert failed.error.resume.startswith("pretrain run ")
+    pretrain(spec_of(tmp_path, until="filter", run_id="after"))
+    after = load_run(LocalStore(tmp_path / "store"), "after")
+    assert [(stage.stage, stage.action) for stage in after.stages] == [("download", "cached"), ("filter", "built")]
+
+
+@pytest.mark.usefixtures("quick")
+def test_progress_and_counts_are_artifacts_in_the_ui(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    from flows.pretrain import pretrain
+
+    pretrain(spec_of(tmp_path, until="download", run_id="artifacts"))
+    with get_client(sync_client=True) as client:
+        keys = ArtifactFilter(key=ArtifactFilterKey(any_=["download-progress", "download-stats"]))
+        found = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=keys)}
+    assert found["download-progress"].type == "progress"
+    rows = {row["name"]: row["value"] for row in yaml.safe_load(str(found["download-stats"].data))}
+    assert rows["documents_out"] == 264
+    assert rows["dropped_by_reason.invalid_json"] == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_sub_flow_alone_starts_from_what_the_store_has(tmp_path: Path) -> None:
+    from flows.prepare_data import prepare_data
+    from flows.train_model import train_model
+
+    spec = spec_of(tmp_path, until="tokenizer")
+    shard = prepare_data(spec)
+    assert shard.stage == "shard"
+    assert set(train_model(spec)) == {"tokenizer"}
+    assert list_run_ids(LocalStore(tmp_path / "store")) == []  # a record belongs to a run of the whole DAG
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_record_of_a_run_is_written_when_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows import pretrain as module
+
+    seen = []
+    monkeypatch.setattr(
+        module, "prepare_data", lambda spec: seen.append(load_run(LocalStore(tmp_path / "store"), "begun").state)
+    )
+    module.pretrain(spec_of(tmp_path, until="download", run_id="begun"))
+    assert seen == ["running"]
+    assert load_run(LocalStore(tmp_path / "store"), "begun").state == "completed"
+
+
+def test_every_deployment_names_a_flow_and_fits_its_parameters() -> None:
+    from prefect.flows import load_flow_from_entrypoint
+
+    path = Path(__file__).parents[2] / "deployments" / "prefect.yaml"
+    deployments = yaml.safe_load(path.read_text())["deployments"]
+    assert [deployment["name"] for deployment in deployments] == ["pretrain", "prepare-data", "train-model", "evaluate"]
+    for deployment in deployments:
+        flow = load_flow_from_entrypoint(deployment["entrypoint"])
+        assert isinstance(flow.validate_parameters(deployment["parameters"])["spec"], RunSpec)
