@@ -16,9 +16,11 @@ def main() -> None:
     home = sys.argv[1]
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]  # settings of another server: its database, its password
     os.environ["PREFECT_HOME"] = home
     os.environ["PREFECT_API_URL"] = url
-    os.environ["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home}/prefect.db"
+    os.environ["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home}/prefect.db"
     os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     os.environ["PREFECT_LOGGING_SERVER_LEVEL"] = "ERROR"
     threading.Thread(target=_end_with_stdin, args=(home,), daemon=True).start()

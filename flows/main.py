@@ -3,6 +3,7 @@
 from flows.server import configured_api_url, ensure_prefect_api
 from pretrain.cli.app import app
 from pretrain.cli.run import make_run_command
+from pretrain.progress import LoggedProgress
 from pretrain.runs import recorded_run
 from pretrain.spec import RunSpec
 
@@ -12,7 +13,10 @@ def execute(spec: RunSpec, everything_is_cached: bool) -> None:
     if everything_is_cached and configured_api_url() is None:
         with recorded_run(spec):
             return
+    starting = LoggedProgress("prefect")
+    starting(0, 1, "connecting to the server, or starting an embedded one")
     ensure_prefect_api()
+    starting(1, 1, "ready")
     from flows.pretrain import pretrain
 
     pretrain(spec)

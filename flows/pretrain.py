@@ -5,6 +5,8 @@ download -> filter -> dedup -> language -> shard -> pack ----+
                                              +-> tokenizer -> init --+
 """
 
+from pathlib import Path
+
 from prefect import flow
 from prefect.runtime import flow_run
 
@@ -16,7 +18,7 @@ from pretrain.spec import RunSpec
 
 
 def _name() -> str:
-    return str(flow_run.parameters["spec"].load().name)
+    return Path(flow_run.parameters["spec"].recipe).stem
 
 
 @flow(name="pretrain", flow_run_name=_name)

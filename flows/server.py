@@ -6,20 +6,24 @@ its stdin closes: at the end of the run as well as when the run is killed with S
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-from pretrain.errors import PretrainError
+from pretrain.errors import PretrainError, UsageError
+from pretrain.redaction import without_secrets
 
 # No call home, whichever server is used; the terminal shows our own progress, so Prefect's log lines stay out of it.
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "pretrain",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
 }
 
@@ -34,8 +38,9 @@ def configured_api_url() -> str | None:
     if url:
         return url
     home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
     try:
-        profiles = tomllib.loads((home / "profiles.toml").read_text())
+        profiles = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError):
         return None
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
@@ -54,9 +59,13 @@ def ensure_prefect_api() -> str:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     url = configured_api_url()
-    if url is None:
+    if url is not None:
+        _require_answer(url)
+    else:
         home = tempfile.mkdtemp(prefix="pretrain-prefect-")
         url = _start_embedded_server(Path(home))
+        for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE"):
+            os.environ.pop(name, None)  # of another server
         os.environ |= {"PREFECT_HOME": home, "PREFECT_API_URL": url}
     return url
 
@@ -73,20 +82,35 @@ def _start_embedded_server(home: Path) -> str:
             text=True,
         )
     # Exit handlers run last in, first out: this one after those that Prefect registers when it is imported.
-    atexit.register(_stop, child)
+    atexit.register(_stop, child, home)
     url = (child.stdout.readline() if child.stdout else "").strip()
     if not url:
+        last_line = (log.read_text().strip().splitlines() or ["it printed nothing"])[-1]
+        shutil.rmtree(home, ignore_errors=True)
         raise EmbeddedServerError(
-            "the embedded Prefect server did not start; set PREFECT_API_URL to one that runs, or look at its log:\n"
-            + log.read_text()[-4000:]
+            f"the embedded Prefect server did not start ({last_line}); set PREFECT_API_URL to one that runs"
         )
     return url
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _require_answer(url: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):
+            return
+    except urllib.error.HTTPError:  # it answers; whether it knows us, Prefect will say
+        return
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the Prefect server of PREFECT_API_URL, {without_secrets(url)}, does not answer ({error}): "
+            "start it, correct the address, or unset it to use an embedded one"
+        ) from error
+
+
+def _stop(child: subprocess.Popen[str], home: Path) -> None:
     if child.stdin:
         child.stdin.close()
     try:
         child.wait(timeout=10)
     except subprocess.TimeoutExpired:
         child.kill()
+        shutil.rmtree(home, ignore_errors=True)

@@ -16,10 +16,10 @@ def train_model(spec: RunSpec, shard: ArtifactRef | None = None) -> dict[str, Ar
     spec = spec.resolved()
     shard = shard or planned(spec, "shard")
     made = {"tokenizer": obtain_tokenizer(spec, shard)}
-    packing = pack_sequences.submit(spec, shard, made["tokenizer"]) if spec.wants("pack") else None
+    # The short branch goes to a thread: Ctrl-C and a cancel reach the long one at once.
     initializing = initialize_model.submit(spec, made["tokenizer"]) if spec.wants("init") else None
-    if packing:
-        made["pack"] = packing.result()
+    if spec.wants("pack"):
+        made["pack"] = pack_sequences(spec, shard, made["tokenizer"])
     if initializing:
         made["init"] = initializing.result()
     if spec.wants("train"):

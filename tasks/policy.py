@@ -7,18 +7,13 @@ from prefect import task as prefect_task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from pretrain.errors import (
-    BadInputFractionError,
-    DamagedArtifactError,
-    StageError,
-    StoreFullError,
-    StorePermissionError,
-)
+from pretrain.errors import StoreError, SubprocessError, TransientInputError, WorkerDiedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_FINAL = (BadInputFractionError, DamagedArtifactError, StoreFullError, StorePermissionError)
+# These classes alone, without their subclasses: a full disk or a wrong key is a StoreError that stays.
+_MAY_PASS = {StoreError, SubprocessError, TransientInputError, WorkerDiedError}
 
 
 class StageTask(Generic[P, R]):
@@ -56,5 +51,4 @@ def stage_task(stage: str, *, tags: list[str]) -> Callable[[Callable[P, R]], Sta
 
 def is_worth_a_retry(task: Any, run: Any, state: Any) -> bool:
     """Whether a failure may pass by itself: a worker or subprocess that died, a store that stumbled."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, StageError) and not isinstance(error, _FINAL)
+    return type(state.result(raise_on_failure=False)) in _MAY_PASS

@@ -1,44 +1,34 @@
-"""What a stage shows in the Prefect UI: a progress bar while it works, a table of its counts at the end."""
+"""What a stage shows in the Prefect UI at its end. The UI listens: a stage goes on when the server does not answer."""
 
-import time
+import logging
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+import httpx
+from prefect.artifacts import create_table_artifact
+from prefect.exceptions import PrefectException
 
 from pretrain.pipeline import Outcome
-from pretrain.progress import LoggedProgress
 
-UPDATE_INTERVAL_SECONDS = 5.0  # each update is a request to the Prefect API
-
-
-class PrefectProgress(LoggedProgress):
-    """Logs, and keeps one progress artifact a stage up to date."""
-
-    def __init__(self, stage: str) -> None:
-        super().__init__(stage)
-        self._artifact: UUID | None = None
-        self._updated_at = 0.0
-
-    def __call__(self, done: int, total: int, text: str) -> None:
-        super().__call__(done, total, text)
-        percent = 100.0 * done / max(1, total)
-        if self._artifact is None:
-            created: Any = create_progress_artifact(percent, key=f"{self.stage}-progress", description=text)
-            self._artifact = created
-        elif done < total and time.monotonic() - self._updated_at < UPDATE_INTERVAL_SECONDS:
-            return
-        else:
-            # Cards in the UI do not show the percentage, so the text says it.
-            update_progress_artifact(self._artifact, percent, description=f"{percent:.0f}%: {text}")
-        self._updated_at = time.monotonic()
+logger = logging.getLogger("pretrain.ui")
 
 
 def publish_stats(outcome: Outcome) -> None:
     """A table of the stage's counts, with the artifact's name in its description."""
     manifest = outcome.artifact.manifest
     rows = [{"name": name, "value": value} for name, value in _flat("", manifest.reported_stats())]
-    create_table_artifact(rows, key=f"{manifest.stage}-stats", description=f"{outcome.action}: {outcome.artifact.key}")
+    description = f"{outcome.action}: {outcome.artifact.key}"
+    shown(lambda: create_table_artifact(rows, key=f"{manifest.stage}-stats", description=description))
+
+
+def shown(request: Callable[[], object]) -> bool:
+    """Makes a request to the Prefect API; whether it was answered."""
+    try:
+        request()
+    except (httpx.HTTPError, PrefectException, OSError) as error:
+        logger.warning("the Prefect API did not take an update of the UI: %s", error)
+        return False
+    return True
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:

@@ -61,6 +61,8 @@ def tiny_values(**changes: dict[str, Any]) -> dict[str, Any]:
             "log_every_steps": 4,
             "save_every_steps": 4,
             "max_eval_sequences": 16,
+            "sample_prompts": ["The"],
+            "sample_tokens": 8,
         },
         "eval": {
             "tasks": ["continuation_choice", "bits_per_byte"],

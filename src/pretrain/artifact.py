@@ -113,12 +113,18 @@ class Artifact:
             DamagedArtifactError: the part is missing or differs from the manifest.
         """
         record = self.part(part) if isinstance(part, str) else part
+        key, hashes = f"{self.key}/{record.path}", FileHashes()
         try:
-            path = self.store.local_file(f"{self.key}/{record.path}")
-            problem = _problem_with(path, record, FileHashes(), rehash=False, trust_size=False)
+            path = self.store.local_file(key)
+            problem = _problem_with(path, record, hashes, rehash=False, trust_size=False)
+            if problem is not None and not self.store.is_local:  # the copy may be what is damaged
+                path = self.store.local_file(key, fresh=True)
+                problem = _problem_with(path, record, hashes, rehash=True, trust_size=False)
         except FileNotFoundError:
             problem = "missing"
         if problem is not None:
+            if not self.store.is_local:
+                self.store.delete(key)  # a listing shows sizes alone: only a missing part is sure to be rebuilt
             raise DamagedArtifactError(
                 f"{self.key}/{record.path} is damaged ({problem}): run the same command again and only "
                 f"this part is rebuilt; `pretrain verify {self.key}` lists all damage"
@@ -139,19 +145,27 @@ def artifact_key(stage: str, fingerprint: str) -> str:
     return f"{stage}/{fingerprint}"
 
 
-def read_manifest(store: Store, stage: str, fingerprint: str) -> Manifest | None:
+def read_manifest(store: Store, stage: str, fingerprint: str, *, newer_too: bool = True) -> Manifest | None:
     """The manifest of an artifact, or None when there is none or it is not valid (an unfinished artifact).
+
+    Args:
+        store: the store.
+        stage: the artifact's stage.
+        fingerprint: the artifact's fingerprint.
+        newer_too: whether one of a newer schema is an error; a listing passes over it.
 
     Raises:
         StoreVersionError: it was written by a newer version of pretrain.
     """
     try:
         data = store.read_bytes(f"{artifact_key(stage, fingerprint)}/manifest.json")
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError:
+        return None
+    if manifest.schema_version > SCHEMA_VERSION and not newer_too:
         return None
     if manifest.schema_version > SCHEMA_VERSION:
         raise StoreVersionError(
@@ -181,7 +195,8 @@ def find_damage(artifact: Artifact, hashes: FileHashes, *, rehash: bool) -> list
         elif sizes[key] != part.bytes:
             damage.append(Damage(part.path, "wrong size"))
         elif rehash or store.is_local:
-            problem = _problem_with(store.local_file(key), part, hashes, rehash=rehash, trust_size=True)
+            path = store.local_file(key, fresh=rehash)
+            problem = _problem_with(path, part, hashes, rehash=rehash, trust_size=True)
             if problem is not None:
                 damage.append(Damage(part.path, problem))
     return damage

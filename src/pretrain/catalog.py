@@ -14,7 +14,7 @@ from pretrain.store import Store
 def all_artifacts(store: Store) -> list[Artifact]:
     """Every finished artifact, in the order of the DAG."""
     names = [(node.name, name) for node in NODES for name in store.list_folders(node.name)]
-    manifests = (read_manifest(store, stage, name) for stage, name in names)
+    manifests = (read_manifest(store, stage, name, newer_too=False) for stage, name in names)
     return [Artifact(store, manifest) for manifest in manifests if manifest is not None]
 
 
@@ -37,7 +37,10 @@ def runs_in(store: Store) -> list[dict[str, Any]]:
     """One row for every run, oldest first: run_id, state, seconds, number of stages, started."""
     rows = []
     for run_id in list_run_ids(store):
-        run = load_run(store, run_id)
+        try:
+            run = load_run(store, run_id)
+        except NotInStoreError:  # a record that cannot be read; naming it says why
+            continue
         rows.append(
             {
                 "run_id": run.run_id,

@@ -11,6 +11,7 @@
         │   ├── StoreFullError         no space is left
         │   └── StoreVersionError      it was written by a newer version of pretrain
         ├── DamagedArtifactError  bytes differ from what the manifest says
+        ├── TransientInputError   a remote source stumbled
         ├── BadInputFractionError more records of a source are unreadable than the recipe allows
         ├── WorkerDiedError       a worker process ended without an answer
         └── SubprocessError       a training or evaluation process failed
@@ -70,6 +71,10 @@ class StoreVersionError(StoreError):
 
 class DamagedArtifactError(StageError):
     """Bytes in the store differ from what the manifest says."""
+
+
+class TransientInputError(StageError):
+    """A remote source stumbled while it was read; a retry may find it well."""
 
 
 class BadInputFractionError(StageError):

@@ -6,9 +6,9 @@ uri and the sha256 of its bytes, so that a changed file is noticed and a touched
 
 import glob
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pretrain.errors import InputError
 from pretrain.filehash import FileHashes
@@ -81,8 +81,11 @@ def external_file(path: Path, name: str, hashes: FileHashes) -> ExternalFile:
     """A local file as outside content.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or its name is not UTF-8.
     """
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if os.fsencode(name) != name.encode("utf-8", "replace"):
+        raise InputError(f"the name of {shown} is not UTF-8, so no ledger can hold it; rename it")
     try:
         digest = hashes.sha256(path)
         return ExternalFile(name, str(path), f"sha256:{digest}", path.stat().st_size)
@@ -104,14 +107,6 @@ def require_unchanged(file: ExternalFile) -> Path:
     if f"sha256:{digest}" != file.identity:
         raise InputError(f"{path} was changed while the run was on its way: run the same command again")
     return path
-
-
-def without_secrets(uri: str) -> str:
-    """A uri as messages and ledgers may show it: without user, password, query (signed URLs) and fragment."""
-    if "://" not in uri:
-        return uri
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}{parts.path}"
 
 
 def _fixed_part(pattern: str) -> str:

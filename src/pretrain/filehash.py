@@ -75,7 +75,7 @@ class FileHashes:
                     "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)",
                     (os.fsencode(path.resolve()), _identity(stat), digest),
                 )
-        except sqlite3.OperationalError:  # read-only or busy memo: only speed is lost
+        except sqlite3.DatabaseError:  # read-only, busy or broken memo: only speed is lost
             return
 
     def _row(self, path: Path) -> tuple[str, str] | None:
@@ -83,7 +83,7 @@ class FileHashes:
             row = self._connection.execute(
                 "SELECT identity, sha256 FROM hashes WHERE path = ?", (os.fsencode(path.resolve()),)
             ).fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             return None
         return (str(row[0]), str(row[1])) if row else None
 
@@ -95,13 +95,26 @@ def _identity(stat: os.stat_result) -> str:
 def _connect(folder: Path) -> sqlite3.Connection:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(folder / "hashes.sqlite", timeout=10, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=OFF")
-        _create(connection)
+        connection = _open(folder / "hashes.sqlite")
     except (OSError, sqlite3.Error):
         connection = sqlite3.connect(":memory:", check_same_thread=False)
         _create(connection)
+    return connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=OFF")
+        _create(connection)
+        connection.execute("SELECT count(*) FROM hashes").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:  # broken, after a power loss: what it knew can be computed again
+        connection.close()
+        path.unlink()
+        return _open(path)
     return connection
 
 

@@ -23,7 +23,7 @@ from pretrain.artifact import (
     read_manifest,
 )
 from pretrain.dag import Node, node
-from pretrain.errors import NotInStoreError, PretrainError
+from pretrain.errors import InputError, NotInStoreError, PretrainError, UsageError
 from pretrain.external import ExternalInput, Surroundings
 from pretrain.filehash import FileHashes
 from pretrain.fingerprint import fingerprint
@@ -70,11 +70,23 @@ class Pipeline:
         recipe: the recipe.
         recipe_folder: what relative uris in it are relative to.
         store: where artifacts are found and written.
+        run_id: the run that builds, for provenance.
+        expected: fingerprints by stage as they were planned; a source that changed since is an error.
     """
 
-    def __init__(self, recipe: Recipe, recipe_folder: Path, store: Store) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        recipe_folder: Path,
+        store: Store,
+        *,
+        run_id: str | None = None,
+        expected: Mapping[str, str] | None = None,
+    ) -> None:
         self.recipe = recipe
         self.store = store
+        self._run_id = run_id
+        self._expected = expected or {}
         self.hashes = FileHashes()
         self._around = Surroundings(recipe_folder, store, self.hashes)
 
@@ -85,6 +97,8 @@ class Pipeline:
             InputError: outside content that the recipe names is not there.
         """
         this = node(stage)
+        if getattr(self.recipe, stage) is None:
+            raise UsageError(f"the recipe has no {stage}; add it to run this stage")
         external = tuple(this.external(self.recipe, self._around))
         stages = this.inputs(self.recipe)
         records = [InputRecord(stage=stages[role], fingerprint=inputs[role]) for role in stages]
@@ -99,17 +113,16 @@ class Pipeline:
         artifact = Artifact(self.store, manifest)
         return None if find_damage(artifact, self.hashes, rehash=False) else artifact
 
-    def open(self, stage: str, fingerprint: str) -> Artifact:
-        """A finished artifact.
+    def open(self, key: str) -> Artifact:
+        """The finished artifact of a name, `<stage>/<fingerprint>`.
 
         Raises:
             NotInStoreError: the store does not have it.
         """
+        stage, _, fingerprint = key.partition("/")
         manifest = read_manifest(self.store, stage, fingerprint)
         if manifest is None:
-            raise NotInStoreError(
-                f"{self.store.url} has no artifact {artifact_key(stage, fingerprint)}; run the recipe again"
-            )
+            raise NotInStoreError(f"{self.store.url} has no artifact {key}; run the recipe again")
         return Artifact(self.store, manifest)
 
     def obtain(
@@ -136,6 +149,7 @@ class Pipeline:
         try:
             fingerprints = {role: artifact.manifest.fingerprint for role, artifact in inputs.items()}
             identity = self.identify(stage, fingerprints)
+            self._require_planned(identity)
             found = None if refresh else self.find(identity)
             if found is None:
                 with self.store.exclusive(artifact_key(stage, identity.fingerprint)):
@@ -147,6 +161,14 @@ class Pipeline:
             raise
         logger.info("%s: cached", stage)
         return Outcome(found, "cached", 0.0)
+
+    def _require_planned(self, identity: StageIdentity) -> None:
+        expected = self._expected.get(identity.stage, identity.fingerprint)
+        if expected != identity.fingerprint:
+            raise InputError(
+                f"what {identity.stage} reads from outside was changed while the run was on its way "
+                f"({expected[:8]} -> {identity.fingerprint[:8]}): run the same command again"
+            )
 
     def _build(
         self,
@@ -197,7 +219,7 @@ class Pipeline:
             config=identity.config,
             parts=sorted((f for f in files if not f.path.startswith("scratch/")), key=lambda f: f.path),
             stats=stats,
-            provenance=provenance(identity.stage, seconds, measured),
+            provenance=provenance(identity.stage, seconds, measured, self._run_id),
         )
         self.store.write_bytes(f"{context.artifact_key}/manifest.json", manifest.to_bytes())
         if any(file.path.startswith("scratch/") for file in files):

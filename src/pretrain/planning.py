@@ -70,7 +70,7 @@ def _reasons(pipeline: Pipeline, identity: StageIdentity) -> Iterator[str]:
 
 
 def _nearest(store: Store, identity: StageIdentity) -> Manifest | None:
-    found = (read_manifest(store, identity.stage, name) for name in store.list_folders(identity.stage))
+    found = (read_manifest(store, identity.stage, name, newer_too=False) for name in store.list_folders(identity.stage))
     manifests = [manifest for manifest in found if manifest is not None]
     return min(manifests, key=lambda m: (len(list(_differences(m, identity))), m.fingerprint), default=None)
 

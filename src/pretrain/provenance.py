@@ -21,17 +21,19 @@ _LIBRARIES = {
 }
 
 
-def provenance(stage: str, seconds: float, measured: dict[str, Any]) -> dict[str, Any]:
+def provenance(stage: str, seconds: float, measured: dict[str, Any], run_id: str | None) -> dict[str, Any]:
     """The provenance of an artifact made now.
 
     Args:
         stage: the stage that made it.
         seconds: wall time of the build; units kept from an earlier attempt cost nothing.
         measured: numbers that come from a clock (tokens per second).
+        run_id: the run that built it.
     """
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
+        "run_id": run_id,
         "libraries": {name: _version(name) for name in ("pretrain", *_LIBRARIES.get(stage, ()))},
         "git_commit": _git_commit(),
         "measured": measured,

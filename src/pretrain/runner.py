@@ -57,11 +57,18 @@ class InlineRunner:
             yield name, function(payload)
 
 
+def num_usable_cores() -> int:
+    """CPU cores that this process may use: its affinity where the system has one, else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class LocalRunner:
     """A pool of processes on this machine, started on first use. Use as a context manager."""
 
     def __init__(self, num_workers: int | None = None) -> None:
-        self.num_workers = num_workers or len(os.sched_getaffinity(0))
+        self.num_workers = num_workers or num_usable_cores()
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -86,8 +93,9 @@ class LocalRunner:
             self._discard(pool)
             names = ", ".join(sorted(pending.values()))
             raise WorkerDiedError(
-                f"a worker process died while these units were in flight: {names}. It was killed from outside, "
-                "most often for memory: use fewer --workers; the same command resumes after the completed parts"
+                f"a worker process died while these units were in flight: {names}. Most often it was killed for "
+                "memory: use fewer --workers; the same command resumes after the completed parts. In a script of "
+                "your own, workers start only below `if __name__ == '__main__':`"
             ) from error
         finally:
             for future in pending:
@@ -121,7 +129,7 @@ class LocalRunner:
 
 
 def _start_worker() -> None:
-    # The payload's modules are imported after this, so their thread pools see the caps.
+    # Stage modules are imported after this, with the first payload, so their thread pools see the caps.
     os.environ.update(_ONE_THREAD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -1,7 +1,7 @@
 """Run records: `<store>/runs/<run-id>.json`, naming the artifact of every stage of one execution of a recipe.
 
-A record is made by comparing the plan before the run with the store after it, so it is as true after a failure, a
-kill of the flow or a retry elsewhere as after a good end.
+A record is made by comparing the plan before the run with the store after it, so it is as true after a failure or a
+retry elsewhere as after a good end. A run that was killed with SIGKILL stays `running`.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pretrain.artifact import read_manifest
-from pretrain.errors import NotInStoreError, PretrainError
+from pretrain.errors import NotInStoreError, PretrainError, StageError
 from pretrain.planning import PlannedStage, make_plan
 from pretrain.spec import RunSpec
-from pretrain.store import Store
+from pretrain.store import Store, open_store
 
 
 class StageRecord(BaseModel):
@@ -96,20 +96,23 @@ def finish_run(
     store: Store,
     before: Sequence[PlannedStage],
     seconds: float,
+    refreshed: Sequence[str] = (),
 ) -> RunRecord:
-    """The record at the end: each planned stage that the store has now, cached or built since `before`."""
+    """The record at the end: each planned stage that the store has now, built by this run or found."""
     stages = []
     for planned in before:
         manifest = read_manifest(store, planned.stage, planned.fingerprint)
         if manifest is None:
             continue
-        is_cached = planned.action == "cached"
+        is_built_here = manifest.provenance.get("run_id") == record.run_id
+        if planned.action == "build" and not is_built_here and planned.stage in refreshed:
+            continue  # it was to be built again, and was not
         stages.append(
             StageRecord(
                 stage=planned.stage,
                 fingerprint=planned.fingerprint,
-                action="cached" if is_cached else "built",
-                seconds=0.0 if is_cached else manifest.provenance.get("seconds", 0.0),
+                action="built" if is_built_here else "cached",
+                seconds=manifest.provenance.get("seconds", 0.0) if is_built_here else 0.0,
                 stats=manifest.reported_stats(),
             )
         )
@@ -126,34 +129,55 @@ def recorded_run(spec: RunSpec) -> Iterator[RunSpec]:
     """
     spec = spec.resolved()
     record = new_run(spec)
-    pipeline = spec.pipeline()
-    before = make_plan(pipeline, spec.until, spec.refresh)
-    save_run(pipeline.store, record)
+    store = open_store(spec.store)
+    before = make_plan(spec.pipeline(), spec.until, spec.refresh)
+    save_run(store, record)
     started = time.monotonic()
+    planned = {stage.stage: stage.fingerprint for stage in before}
     try:
-        yield spec.model_copy(update={"run_id": record.run_id})
+        yield spec.model_copy(update={"run_id": record.run_id, "planned": planned})
     except BaseException as error:
-        ended = finish_run(record, pipeline.store, before, time.monotonic() - started)
         with contextlib.suppress(PretrainError):  # a store that fails here has failed the run already
-            save_run(pipeline.store, _failed(ended, before, spec, error))
+            ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
+            save_run(store, _failed(ended, before, spec, error))
         raise
-    save_run(pipeline.store, finish_run(record, pipeline.store, before, time.monotonic() - started))
+    ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
+    missing = set(planned) - {stage.stage for stage in ended.stages}
+    if missing:
+        incomplete = StageError(f"the run ended without {', '.join(sorted(missing))}: run the same command again")
+        save_run(store, _failed(ended, before, spec, incomplete))
+        raise incomplete
+    save_run(store, ended)
 
 
-def resume_command(spec: RunSpec) -> str:
-    """The command that goes on with a run; `--refresh` is left out, which would drop completed parts."""
+def resume_command(spec: RunSpec, begun: Sequence[str] = ()) -> str:
+    """The command that goes on with a run.
+
+    Args:
+        spec: the run.
+        begun: stages that it built or was building: a `--refresh` of them again would drop completed parts.
+    """
     words = ["pretrain", "run", spec.recipe, "--store", spec.store]
     words += [word for override in spec.overrides for word in ("--set", override)]
     words += ["--until", spec.until] if spec.until else []
+    words += [word for stage in spec.refresh if stage not in begun for word in ("--refresh", stage)]
     return shlex.join(words)
+
+
+def describe_end(error: BaseException) -> str:
+    """What a run was ended by, in words."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C; completed parts are kept"
+    return str(error) or f"stopped by {type(error).__name__}"
 
 
 def _failed(record: RunRecord, before: Sequence[PlannedStage], spec: RunSpec, error: BaseException) -> RunRecord:
     present = {stage.stage for stage in record.stages}
     missing = next((planned.stage for planned in before if planned.stage not in present), None)
-    stage = error.stage if isinstance(error, PretrainError) else None
-    message = str(error) or f"stopped by {type(error).__name__}"
-    reason = RunError(stage=stage or missing, message=message, resume=resume_command(spec))
+    stage = (error.stage if isinstance(error, PretrainError) else None) or missing
+    built = [entry.stage for entry in record.stages if entry.action == "built"]
+    resume = resume_command(spec, [*built, stage or ""])
+    reason = RunError(stage=stage, message=describe_end(error), resume=resume)
     return record.model_copy(update={"state": "failed", "error": reason})
 
 
@@ -164,7 +188,7 @@ def save_run(store: Store, record: RunRecord) -> None:
 
 
 def load_run(store: Store, run_id: str) -> RunRecord:
-    """The record of a run; `latest` names the newest.
+    """The record of a run; `latest` names the newest that has ended, if one has.
 
     Raises:
         NotInStoreError: there is none.
@@ -173,7 +197,8 @@ def load_run(store: Store, run_id: str) -> RunRecord:
         ids = list_run_ids(store)
         if not ids:
             raise NotInStoreError(f"the store {store.url} has no run yet; start one with `pretrain run RECIPE`")
-        run_id = ids[-1]
+        ended = (one for one in reversed(ids) if load_run(store, one).state != "running")
+        run_id = next(ended, ids[-1])  # a run that was killed says "running" for ever
     try:
         return RunRecord.model_validate_json(store.read_bytes(f"runs/{run_id}.json"))
     except FileNotFoundError as error:

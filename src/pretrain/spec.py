@@ -29,7 +29,12 @@ class RunSpec(BaseModel):
     until: str | None = Field(default=None, description="Last stage wanted; null runs the whole DAG")
     refresh: list[str] = Field(default=[], description="Stages to build although the store has them")
     workers: int | None = Field(default=None, ge=1, description="Worker processes; null takes every core")
-    run_id: str | None = Field(default=None, description="Id for the run record; null makes one")
+    run_id: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", description="Id for the run record; null makes one"
+    )
+    planned: dict[str, str] | None = Field(
+        default=None, description="Fingerprints by stage when the run began; filled in by the flow"
+    )
     values: dict[str, Any] | None = Field(
         default=None, description="The recipe as read when the run began; filled in by the flow"
     )
@@ -68,7 +73,9 @@ class RunSpec(BaseModel):
 
     def pipeline(self) -> Pipeline:
         """The recipe against the store."""
-        return Pipeline(self.load(), Path(self.recipe).absolute().parent, open_store(_absolute(self.store)))
+        folder = Path(self.recipe).absolute().parent
+        store = open_store(_absolute(self.store))
+        return Pipeline(self.load(), folder, store, run_id=self.run_id, expected=self.planned)
 
     def runner(self) -> LocalRunner:
         """Where units are processed."""

@@ -22,7 +22,7 @@ from pretrain.filehash import FileHashes, sha256_of_file
 from pretrain.fingerprint import canonical_json
 from pretrain.progress import Progress
 from pretrain.runner import Runner
-from pretrain.store import Store
+from pretrain.store import Store, space_errors
 
 C = TypeVar("C", bound=Config)
 P = TypeVar("P")
@@ -63,7 +63,8 @@ class UnitFiles:
         key = f"{self.artifact_key}/{path}"
         output = OutputFile(self.store.scratch_file(key))
         try:
-            yield output
+            with space_errors("writing", f"{self.store.url}/{key}"):
+                yield output
             record = PartRecord(
                 path=path,
                 bytes=output.path.stat().st_size,
@@ -144,15 +145,17 @@ class StageContext(Generic[C]):
 
         A valid receipt is returned as it is, as in `run_units`.
         """
-        known = self._valid_receipts([name])
-        if name not in known:
-            known[name] = _commit(UnitFiles(self.store, self.artifact_key), name, function)
-        self.receipts.update(known)
-        return known[name]
+        receipt = self.completed(name)
+        if receipt is None:
+            receipt = _commit(UnitFiles(self.store, self.artifact_key), name, function)
+            self.receipts[name] = receipt
+        return receipt
 
-    def is_done(self, name: str) -> bool:
-        """Whether a unit has a valid receipt already."""
-        return name in self._valid_receipts([name])
+    def completed(self, name: str) -> Receipt | None:
+        """The receipt of a unit that is done, which makes its files part of the artifact; else None."""
+        known = self._valid_receipts([name])
+        self.receipts.update(known)
+        return known.get(name)
 
     def _valid_receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
         sizes = self.store.list_sizes(self.artifact_key)

@@ -18,11 +18,15 @@ from typing import Any, Protocol
 import fsspec
 from fsspec.core import split_protocol
 
-from pretrain.errors import StoreError, StoreFullError, StorePermissionError
+from pretrain.errors import PretrainError, StoreError, StoreFullError, StorePermissionError, UsageError
 from pretrain.filehash import cache_dir
+from pretrain.redaction import holds_secret, without_secrets
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "NoAuthTokenError", "ProfileNotFound"}
+_CLIENT_LIBRARIES = {"botocore", "aiobotocore", "aiohttp"}  # their errors are no OSErrors
+_READING = {"reading", "fetching", "listing"}
 
 
 class Store(Protocol):
@@ -43,8 +47,13 @@ class Store(Protocol):
     def scratch_file(self, key: str) -> Path:
         """A fresh local path to write the file that will become `key`."""
 
-    def local_file(self, key: str) -> Path:
-        """A local path with the bytes of `key`: the file itself, or a copy fetched into the cache."""
+    def local_file(self, key: str, *, fresh: bool = False) -> Path:
+        """A local path with the bytes of `key`: the file itself, or a copy in the cache.
+
+        Args:
+            key: the key.
+            fresh: fetch a copy anew although there is one.
+        """
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every key under `prefix` (a folder), temporary files left out."""
@@ -63,7 +72,13 @@ class Store(Protocol):
 
 
 def open_store(url: str) -> Store:
-    """The store at a local path or fsspec URL. Creates nothing yet."""
+    """The store at a local path or fsspec URL. Creates nothing yet.
+
+    Raises:
+        UsageError: the URL holds a secret.
+    """
+    if holds_secret(url):
+        raise UsageError(f"the store's URL {without_secrets(url)} holds a secret: put it into the environment")
     protocol, path = split_protocol(url)
     if protocol in (None, "file", "local"):
         return LocalStore(Path(path))
@@ -72,21 +87,46 @@ def open_store(url: str) -> Store:
 
 @contextlib.contextmanager
 def storage_errors(action: str, url: str) -> Iterator[None]:
-    """Turns operating-system errors into store errors that say what to do; FileNotFoundError passes."""
+    """Turns operating-system errors into store errors that say what to do.
+
+    FileNotFoundError passes where something is read: that nothing is there is an answer.
+    """
     try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StoreFullError(
-                f"no space left while {action} {url}: free some space, then run the same command to resume"
+        with space_errors(action, url):
+            yield
+    except Exception as error:
+        if isinstance(error, FileNotFoundError) and action in _READING:
+            raise
+        if type(error).__name__ in _NO_CREDENTIALS:
+            raise StorePermissionError(
+                f"no usable credentials for {url} ({error}): set them as the AWS tools read them, by environment "
+                "or profile"
             ) from error
-        if isinstance(error, PermissionError) or error.errno in _FORBIDDEN:
+        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _CLIENT_LIBRARIES:
+            raise
+        if isinstance(error, PermissionError) or getattr(error, "errno", None) in _FORBIDDEN:
             raise StorePermissionError(
                 f"permission denied while {action} {url}: {error}; check its owner, mode or credentials"
             ) from error
         raise StoreError(f"the store failed while {action} {url}: {error}; run the same command to resume") from error
+
+
+@contextlib.contextmanager
+def space_errors(action: str, url: str) -> Iterator[None]:
+    """Turns what a write raises when no space is left into StoreFullError; everything else passes.
+
+    Libraries in Rust (safetensors, tokenizers, polars) keep the system's words and lose its error number.
+    """
+    try:
+        yield
+    except PretrainError:
+        raise
+    except Exception as error:
+        if (isinstance(error, OSError) and error.errno in _FULL) or os.strerror(errno.ENOSPC) in str(error):
+            raise StoreFullError(
+                f"no space left while {action} {url} ({error}): free some space, then run the same command to resume"
+            ) from error
+        raise
 
 
 class LocalStore:
@@ -112,6 +152,8 @@ class LocalStore:
         target = self.root / key
         with storage_errors("writing", str(target)), _removed_on_error(path):
             target.parent.mkdir(parents=True, exist_ok=True)
+            # Who may use the folder may use the file: safetensors writes files that only their owner can read.
+            path.chmod(target.parent.stat().st_mode & 0o666)
             _flush(path)
             path.replace(target)
             _flush(target.parent)
@@ -122,7 +164,7 @@ class LocalStore:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
 
-    def local_file(self, key: str) -> Path:
+    def local_file(self, key: str, *, fresh: bool = False) -> Path:
         return self.root / key
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
@@ -175,8 +217,12 @@ class RemoteStore:
 
     def _open(self) -> tuple[Any, str]:
         if self._filesystem is None:
-            with storage_errors("opening", self.url):
-                self._filesystem = fsspec.core.url_to_fs(self.url)[0]
+            try:
+                with storage_errors("opening", self.url):
+                    self._filesystem = fsspec.core.url_to_fs(self.url)[0]
+            except (ValueError, ImportError) as error:  # no such protocol, or its library is not installed
+                protocol = split_protocol(self.url)[0]
+                raise UsageError(f"cannot open a store at {protocol}://...: {error}") from error
         return self._filesystem, split_protocol(self.url)[1].rstrip("/")
 
     def read_bytes(self, key: str) -> bytes:
@@ -201,10 +247,10 @@ class RemoteStore:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
 
-    def local_file(self, key: str) -> Path:
+    def local_file(self, key: str, *, fresh: bool = False) -> Path:
         filesystem, root = self._open()
-        target = cache_dir() / "fetched" / self.url.replace("://", "/") / key
-        if not target.exists():
+        target = self._cached(key)
+        if fresh or not target.exists():
             part = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
             with storage_errors("fetching", f"{self.url}/{key}"), _removed_on_error(part):
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -235,8 +281,16 @@ class RemoteStore:
 
     def delete(self, key: str) -> None:
         filesystem, root = self._open()
-        with storage_errors("removing", f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
+        with storage_errors("reading", f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
             filesystem.rm(f"{root}/{key}", recursive=True)
+        cached = self._cached(key)
+        if cached.is_dir():
+            shutil.rmtree(cached, ignore_errors=True)
+        else:
+            cached.unlink(missing_ok=True)
+
+    def _cached(self, key: str) -> Path:
+        return cache_dir() / "fetched" / self.url.replace("://", "/") / key
 
     def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -35,7 +35,7 @@ def test_kind_of_place(uri, options, kind):
 @pytest.mark.parametrize(
     ("uri", "options", "message"),
     [
-        ("https://me:secret@host/a.jsonl", {}, "holds a password"),
+        ("https://me:secret@host/a.jsonl", {}, "holds a user, password or signature"),
         ("python://topics", {}, "python://docs, python://code"),
         ("hf://datasets/", {"split": "train"}, "names|no hub dataset"),
         ("hf://models/owner/name", {"split": "train"}, "no hub dataset"),

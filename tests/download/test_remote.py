@@ -13,7 +13,7 @@ import pytest
 from pretrain.download.config import DownloadConfig
 from pretrain.download.remote import remote_files
 from pretrain.errors import InputError
-from pretrain.external import without_secrets
+from pretrain.redaction import without_secrets
 from tests.download.downloading import download, plan
 
 

@@ -62,7 +62,7 @@ def test_the_validation_split_is_measured(tmp_path):
         "vocab_size": 280,
         "documents": 3,
         "bytes": num_bytes,
-        "tokens": num_tokens,
+        "validation_tokens": num_tokens,
         "bytes_per_token": round(num_bytes / num_tokens, 4),
         "bytes_per_token_by_source": {"docs": round(num_bytes / num_tokens, 4)},
         "round_trip_failures": 0,

@@ -33,7 +33,8 @@ def print_json(value: Any) -> None:
 
 def print_error(error: PretrainError) -> None:
     """Prints what was wrong to stderr, as it is, with no traceback."""
-    console(stderr=True).print(f"error: {error}", markup=False, style="red")
+    place = f" in stage {error.stage}" if error.stage else ""
+    console(stderr=True).print(f"error{place}: {error}", markup=False, style="red")
 
 
 @contextlib.contextmanager

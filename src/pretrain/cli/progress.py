@@ -57,13 +57,15 @@ class _ProgressHandler(logging.Handler):
                 self._bars.console.print(f"[{self._num_ended + 1}/{self._num_stages}] {stage} ...", markup=False)
             return
         self._num_ended += 1
-        if stage in self._tasks:
-            self._bars.remove_task(self._tasks.pop(stage))
         self._bars.console.print(f"[{self._num_ended}/{self._num_stages}] {stage:<10} {text}", markup=False)
 
     def _show(self, record: logging.LogRecord) -> None:
         stage, done, total = (getattr(record, name) for name in ("stage", "done", "total"))
         text = record.getMessage().removeprefix(f"{stage}: ")
+        if done >= total:
+            if stage in self._tasks:
+                self._bars.remove_task(self._tasks.pop(stage))
+            return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(text, total=total, stage=stage)
         self._bars.update(self._tasks[stage], completed=done, total=total, description=text)

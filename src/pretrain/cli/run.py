@@ -4,9 +4,10 @@ This module owns the command's options, progress and summary; what executes the 
 does not depend on an orchestrator.
 """
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +16,6 @@ from pretrain.cli.common import (
     JsonOption,
     SetOption,
     StoreOption,
-    errors_end_the_command,
     print_error,
     print_json,
 )
@@ -23,7 +23,7 @@ from pretrain.cli.progress import shown_progress
 from pretrain.cli.summary import print_summary
 from pretrain.errors import PretrainError, StageError
 from pretrain.planning import make_plan
-from pretrain.runs import RunError, RunRecord, load_run, new_run, resume_command
+from pretrain.runs import RunError, RunRecord, describe_end, load_run, new_run, resume_command
 from pretrain.spec import RunSpec
 from pretrain.store import open_store
 
@@ -49,46 +49,63 @@ def make_run_command(execute: Execute) -> Callable[..., None]:
         as_json: JsonOption = False,
     ) -> None:
         """Run a recipe: build what is not in the store, reuse what is."""
-        with errors_end_the_command():
-            spec = RunSpec(
-                recipe=str(recipe),
-                store=store,
-                overrides=overrides or [],
-                until=until,
-                refresh=refresh or [],
-                workers=workers,
-            ).resolved()
-            _run(spec, execute, as_json)
+        spec = RunSpec(
+            recipe=str(recipe),
+            store=store,
+            overrides=overrides or [],
+            until=until,
+            refresh=refresh or [],
+            workers=workers,
+        )
+        _run(spec, execute, as_json)
 
     return run_command
 
 
 def _run(spec: RunSpec, execute: Execute, as_json: bool) -> None:
-    record = new_run(spec)
-    spec = spec.model_copy(update={"run_id": record.run_id})
+    record: RunRecord | None = None
     error: PretrainError | None = None
     try:
-        pipeline = spec.pipeline()
-        plan = make_plan(pipeline, spec.until, spec.refresh)
-        with shown_progress(len(plan)):
-            execute(spec, all(stage.action == "cached" for stage in plan))
-        record = load_run(pipeline.store, record.run_id)
-    except KeyboardInterrupt:
-        error = StageError("stopped by Ctrl-C; completed parts are kept")
+        spec = spec.resolved()
+        record = new_run(spec)
+        spec = spec.model_copy(update={"run_id": record.run_id})
+        _execute(spec, execute)
+        record = load_run(open_store(spec.store), record.run_id)
     except PretrainError as raised:
         error = raised
-    if error is not None:
         reason = RunError(stage=error.stage, message=str(error), resume=resume_command(spec))
-        failed = record.model_copy(update={"state": "failed", "error": reason})
-        record = _recorded(spec, failed)
+        if record is not None:
+            record = _recorded(spec, record.model_copy(update={"state": "failed", "error": reason}))
+            error.stage = (record.error or reason).stage
         print_error(error)
     if as_json:
-        keys = {"run_id", "store", "state", "seconds", "stages", "error"}
-        print_json(record.model_dump(mode="json", include=keys))
-    else:
+        print_json(_as_json(spec, record, error))
+    elif record is not None:
         print_summary(spec, record)
     if error is not None:
         raise typer.Exit(error.exit_code)
+
+
+def _execute(spec: RunSpec, execute: Execute) -> None:
+    try:
+        plan = make_plan(spec.pipeline(), spec.until, spec.refresh)
+        with shown_progress(len(plan)):
+            execute(spec, all(stage.action == "cached" for stage in plan))
+    except PretrainError:
+        raise
+    except KeyboardInterrupt as stopped:
+        raise StageError(describe_end(stopped)) from stopped
+    except Exception as fault:  # programs read the JSON also after a fault of ours
+        traceback.print_exc()
+        raise StageError(f"{type(fault).__name__}: {fault} (a fault of pretrain; see the traceback above)") from fault
+
+
+def _as_json(spec: RunSpec, record: RunRecord | None, error: PretrainError | None) -> dict[str, Any]:
+    if record is not None:
+        return record.model_dump(mode="json", include={"run_id", "store", "state", "seconds", "stages", "error"})
+    reason = RunError(stage=None, message=str(error), resume=resume_command(spec))  # no run began
+    failed: dict[str, Any] = {"run_id": None, "store": spec.store, "state": "failed", "seconds": 0.0, "stages": []}
+    return {**failed, "error": reason.model_dump()}
 
 
 def _recorded(spec: RunSpec, failed: RunRecord) -> RunRecord:

@@ -2,6 +2,9 @@
 
 import json
 import math
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +12,7 @@ from rich.table import Table
 
 from pretrain.artifact import Artifact, read_manifest
 from pretrain.cli.common import console, shown_number
+from pretrain.errors import DamagedArtifactError
 from pretrain.runs import RunRecord, StageRecord
 from pretrain.spec import RunSpec
 from pretrain.store import open_store
@@ -27,7 +31,7 @@ def print_summary(spec: RunSpec, record: RunRecord) -> None:
         _print_sample(out, spec, by_stage["train"])
     out.print(f"\nrun {record.run_id} {record.state} in {record.seconds:.1f} s, store {record.store}")
     for command in _next_commands(spec, record):
-        out.print(f"  {command}", markup=False)
+        out.print(f"  {command}" if command[-1] != ":" else command, markup=False)
 
 
 def _print_stages(out: Console, record: RunRecord) -> None:
@@ -81,19 +85,35 @@ def _print_sample(out: Console, spec: RunSpec, train: StageRecord) -> None:
         return
     artifact = Artifact(store, manifest)
     for part in artifact.parts("samples/"):
-        lines = artifact.open_part(part).read_text(encoding="utf-8").splitlines()
+        try:
+            lines = artifact.open_part(part).read_text(encoding="utf-8").splitlines()
+        except DamagedArtifactError as error:
+            out.print(f"\n{error}", markup=False)
+            return
         for sample in map(json.loads, lines[:1]):
             out.print(f"\nsample after {sample['prompt']!r}:", markup=False)
             out.print(f"{sample['prompt']}{sample['text']}", markup=False, style="cyan")
 
 
 def _next_commands(spec: RunSpec, record: RunRecord) -> list[str]:
-    store = "" if spec.store.endswith("/store") else f" --store {spec.store}"
+    program = _program()
+    store = "" if _shown_path(spec.store) == "store" else f" --store {_shown_path(spec.store)}"
     if record.error is not None:
-        return [f"resume with: {record.error.resume}"]
+        return ["resume with:", record.error.resume.replace("pretrain", program, 1)]
     commands = []
     if any(stage.stage == "train" for stage in record.stages):
-        commands.append(f'pretrain sample latest --prompt "def "{store}')
-    commands.append(f"pretrain plan {spec.recipe} --set train.learning_rate=0.002{store}")
-    commands.append(f'pretrain why "TEXT" --run {record.run_id}{store}')
+        commands.append(f'{program} sample latest --prompt "def "{store}')
+    commands.append(f"{program} plan {_shown_path(spec.recipe)} --set train.learning_rate=0.002{store}")
+    commands.append(f'{program} why "a piece of a text"{store}')
     return ["next:", *commands]
+
+
+def _program() -> str:
+    """How the command was called, so that what is printed can be typed as it is."""
+    called = Path(sys.argv[0])
+    return _shown_path(str(called)) if called.name == "pretrain" and not shutil.which("pretrain") else "pretrain"
+
+
+def _shown_path(path: str) -> str:
+    """A path relative to the current folder where it lies below."""
+    return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path

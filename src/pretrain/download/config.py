@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pretrain.config import Config, Location
+from pretrain.redaction import holds_secret
 
 VERSION = 1
 
@@ -16,7 +17,6 @@ Kind = Literal["files", "remote", "hub", "python"]
 HUB_PREFIX = "hf://datasets/"
 PYTHON_URIS = ("python://docs", "python://code")
 _LOCAL_PREFIX = "file://"
-_CREDENTIALS = re.compile(r"://[^/@]*:[^/@]*@")
 _HUB_URI = re.compile(r"hf://datasets/(/.+|[\w.-]+(/[\w.-]+)?)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -106,8 +106,8 @@ class Source(Config):
     @field_validator("uri")
     @classmethod
     def _check_uri(cls, uri: str) -> str:
-        if _CREDENTIALS.search(uri):
-            raise ValueError("holds a password: take it out of the recipe and put it into the environment")
+        if holds_secret(uri):
+            raise ValueError("holds a user, password or signature: take it out and put it into the environment")
         if "::" in uri:
             raise ValueError("chained URLs (a::b) are not read: name the file itself")
         if uri.startswith("python://") and uri not in PYTHON_URIS:

@@ -1,6 +1,5 @@
 """The outside files that the sources of a recipe mean, and what stands for their content in a fingerprint."""
 
-import os
 from pathlib import Path, PurePosixPath
 
 from pretrain.download.config import DownloadConfig, Source
@@ -42,13 +41,7 @@ def _files(source: Source, around: Surroundings) -> list[ExternalFile]:
 
 def _local_files(source: Source, uri: str, around: Surroundings) -> list[ExternalFile]:
     """Local files; hidden ones (`.DS_Store`, `.git/`) of a folder are no data, as for a shell's glob."""
-    try:
-        found = local_files(uri, around)
-    except UnicodeEncodeError as error:
-        name = os.fsencode(str(error.object)).decode("utf-8", "backslashreplace")
-        raise InputError(
-            f"source {source.name!r}: the name of {name} is not UTF-8, so no ledger can hold it; rename it"
-        ) from error
+    found = local_files(uri, around)
     files = [file for file in found if not _is_hidden(file.name)]
     if not files and not Path(uri).name.startswith("."):
         raise InputError(f"source {source.name!r}: {uri!r} holds hidden files only; correct the path in the recipe")

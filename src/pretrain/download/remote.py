@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from pretrain.errors import InputError, PretrainError, StageError
-from pretrain.external import ExternalFile, without_secrets
+from pretrain.errors import InputError, PretrainError, TransientInputError
+from pretrain.external import ExternalFile
+from pretrain.redaction import without_secrets
 
 # What servers call the version of a file, best first: the ETag is the same in a listing and in an answer.
 # Size alone is no version: an edit can leave it.
@@ -89,7 +90,9 @@ def reading_error(file: ExternalFile, error: Exception) -> PretrainError:
     """The error for a read that broke off: a lost connection can be retried, a bad disk cannot."""
     shown = without_secrets(file.location)
     if is_remote(file):
-        return StageError(f"reading {shown} broke off ({type(error).__name__}); run the same command to resume")
+        return TransientInputError(
+            f"reading {shown} broke off ({type(error).__name__}); run the same command to resume"
+        )
     return InputError(f"cannot read {shown}: {error}; check the disk or copy the file elsewhere")
 
 
@@ -148,6 +151,6 @@ def _input_errors(uri: str) -> Iterator[None]:
         name = type(error).__name__
         if isinstance(error, PermissionError) or "Credential" in name:
             raise InputError(f"{shown} refuses this environment's credentials ({name}); check them") from None
-        raise StageError(
+        raise TransientInputError(
             f"{shown} cannot be reached ({name}); check the network and run the same command again"
         ) from None

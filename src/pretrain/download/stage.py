@@ -10,6 +10,7 @@ from pretrain.download.parts import UnitParts
 from pretrain.download.records import to_row
 from pretrain.download.units import Unit, cut_units
 from pretrain.errors import BadInputFractionError, InputError
+from pretrain.external import require_unchanged
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles, sum_stats
 
 _NUM_EXAMPLES = 3
@@ -55,6 +56,9 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
                 dropped[row.reason] += 1
             if num_documents == source.max_documents:
                 break
+    for file in unit.files:
+        if file.identity.startswith("sha256:"):
+            require_unchanged(file)  # once more: it may have been changed while it was read
     num_dropped = dropped.total()
     return {
         "documents_in": num_documents + num_dropped,

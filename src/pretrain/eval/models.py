@@ -13,18 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pretrain.errors import SubprocessError
 from pretrain.eval.config import EvalConfig
 from pretrain.eval.tasks import EvalTask, write_task
 from pretrain.fingerprint import canonical_json
+from pretrain.runner import num_usable_cores
 from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.subprocesses import run_job
 
 # Imports and the load of a model on a busy machine took up to 70 s; while it scores it reports every second.
 SILENCE_SECONDS = 900.0
-
-
-class _NotScoredError(Exception):
-    """A model has no valid receipt yet; never leaves this module."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,21 +45,18 @@ class ModelScores:
         Raises:
             SubprocessError: the process failed; models that it had scored are kept.
         """
-        pending = [model for model in self.models if not self._is_scored(model)]
+        done = {model: self.context.completed(_unit(model)) for model in self.models}
+        pending = [model for model, receipt in done.items() if receipt is None]
         if pending:
             with tempfile.TemporaryDirectory(prefix="pretrain-eval-") as folder:
                 self._score(pending, Path(folder))
-        return {model: self._receipt(model) for model in self.models}
+        return {model: self._scores(model) for model in self.models}
 
-    def _receipt(self, model: str) -> Stats:
-        return self.context.run_here(_unit(model), _refuse).stats
-
-    def _is_scored(self, model: str) -> bool:
-        try:
-            self._receipt(model)
-        except _NotScoredError:
-            return False
-        return True
+    def _scores(self, model: str) -> Stats:
+        receipt = self.context.completed(_unit(model))
+        if receipt is None:
+            raise SubprocessError(f"the evaluation ended well without scores of {model}: run the same command again")
+        return receipt.stats
 
     def _score(self, models: Sequence[str], folder: Path) -> None:
         task_folder = folder / "tasks"
@@ -111,10 +106,6 @@ def _unit(model: str) -> str:
     return f"model-{model}"
 
 
-def _refuse(files: UnitFiles) -> Stats:
-    raise _NotScoredError
-
-
 def _write_samples(model: str, scores: dict[str, Any], files: UnitFiles) -> Stats:
     for task, samples in scores["samples"].items():
         with files.create(f"data/samples/{model}/{task}.jsonl") as output:
@@ -126,7 +117,7 @@ def _write_samples(model: str, scores: dict[str, Any], files: UnitFiles) -> Stat
 def num_threads() -> int:
     """Compute threads of the evaluation: OMP_NUM_THREADS where set, else the cores this process may use."""
     setting = os.environ.get("OMP_NUM_THREADS", "")
-    return int(setting) if setting.isdigit() and int(setting) else len(os.sched_getaffinity(0))
+    return int(setting) if setting.isdigit() and int(setting) else num_usable_cores()
 
 
 def _environment(folder: Path, threads: int) -> dict[str, str]:

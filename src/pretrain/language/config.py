@@ -1,11 +1,11 @@
 """Config of the stage `language`."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from pretrain.config import Config, Location
+from pretrain.redaction import holds_secret
 
 VERSION: int = 1
 
@@ -42,7 +42,7 @@ class ModelAtUrl(Config):
     def _check_url(cls, url: str) -> str:
         if "://" not in url:
             raise ValueError("is no URL: give a local file as {path: ...}")
-        if re.search(r"://[^/]*@", url):
+        if holds_secret(url):
             raise ValueError("holds credentials: take them out of the recipe and put them into the environment")
         return url
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import fsspec
 
-from pretrain.errors import InputError, PretrainError, StageError
-from pretrain.external import ExternalFile, require_unchanged, without_secrets
+from pretrain.errors import InputError, PretrainError, TransientInputError
+from pretrain.external import ExternalFile, require_unchanged
 from pretrain.filehash import FileHashes, cache_dir
+from pretrain.redaction import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def _fetch(url: str, sha256: str, target: Path) -> None:
             raise InputError(
                 f"cannot open the language model {shown} ({type(error).__name__}); correct language.model.url"
             ) from None
-        raise StageError(
+        raise TransientInputError(
             f"cannot fetch the language model {shown} ({type(error).__name__}); check the network and the "
             "credentials in the environment, and run the same command again"
         ) from None

@@ -59,7 +59,7 @@ def _measure(context: StageContext[TokenizerConfig]) -> Stats:
         "vocab_size": encoder.vocab_size,
         "documents": measured.get("documents", 0),
         "bytes": sum(sizes.values()),
-        "tokens": sum(tokens.values()),
+        "validation_tokens": sum(tokens.values()),
         "bytes_per_token": _ratio(sum(sizes.values()), sum(tokens.values())),
         "bytes_per_token_by_source": {source: _ratio(sizes[source], tokens[source]) for source in sizes},
         "round_trip_failures": measured.get("round_trip_failures", 0),

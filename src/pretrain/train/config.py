@@ -83,6 +83,11 @@ class TrainConfig(Config):
         description="Newest checkpoints kept while training; a damaged one falls back to the one before",
     )
 
+    sample_prompts: tuple[str, ...] = Field(
+        default=(), description="Texts that the trained model goes on from; kept in samples/final.jsonl"
+    )
+    sample_tokens: int = Field(default=60, ge=1, description="Tokens of each sample")
+
     @property
     def global_batch_size(self) -> int:
         """Sequences per optimizer step."""

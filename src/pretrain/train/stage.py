@@ -2,6 +2,7 @@
 
 data/                   a plain Hugging Face folder: config, weights, tokenizer
 metrics/train.jsonl     one row every few steps
+samples/final.jsonl     what the trained model makes of `sample_prompts`
 checkpoints/            while training; removed when the model is committed
 """
 
@@ -20,6 +21,7 @@ from pretrain.filehash import cache_dir
 from pretrain.modeling.flops import training_flops_per_token
 from pretrain.modeling.folders import CONFIG, read_json_object
 from pretrain.modeling.shape import ModelShape
+from pretrain.runner import num_usable_cores
 from pretrain.sequences import SequenceIndex, TokenSequences, read_index, read_token_bytes
 from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.store import Store
@@ -59,7 +61,7 @@ def num_threads() -> int:
     """
     value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if not value:
-        return len(os.sched_getaffinity(0))
+        return num_usable_cores()
     if not value.isdigit() or int(value) == 0:
         raise UsageError(f"OMP_NUM_THREADS is {value!r}; set it to a positive number, or unset it for every core")
     return int(value)

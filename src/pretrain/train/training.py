@@ -1,6 +1,7 @@
 """One training from its job to the exported model, in a process of its own. Imports torch."""
 
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from transformers import PreTrainedModel, PrinterCallback
 
 from pretrain.errors import PretrainError, StoreFullError
 from pretrain.modeling.folders import load_model
+from pretrain.sampling import stream_text
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.stage import Stats
 from pretrain.subprocesses import emit
@@ -25,6 +27,7 @@ from pretrain.train.trainer import ObservedTrainer, training_arguments
 from pretrain.train.validation import Validation
 
 METRICS_PATH = "metrics/train.jsonl"
+SAMPLES_PATH = "samples/final.jsonl"
 
 
 def train(job: TrainJob, started: float) -> Stats:
@@ -70,6 +73,8 @@ def train(job: TrainJob, started: float) -> Stats:
     metrics = job.export_folder / METRICS_PATH
     metrics.parent.mkdir(parents=True, exist_ok=True)
     record.write_rows(metrics)
+    if config.sample_prompts:
+        _write_samples(job)
     measured = _measured(job, clock, recorder.first_step_ended, started)
     return {**record.stats(), "parameters": model.num_parameters(), "measured": measured}
 
@@ -81,6 +86,22 @@ def export(model: PreTrainedModel, init_folder: Path, folder: Path) -> None:
         is_of_model = file.suffix == ".safetensors" or file.name.endswith(".safetensors.index.json")
         if file.is_file() and not is_of_model and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
+
+
+def _write_samples(job: TrainJob) -> None:
+    path = job.export_folder / SAMPLES_PATH
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for prompt in job.config.sample_prompts:
+            pieces = stream_text(
+                job.export_folder / "data",
+                prompt,
+                max_new_tokens=job.config.sample_tokens,
+                temperature=0.7,
+                top_k=50,
+                seed=job.seed,
+            )
+            file.write(json.dumps({"prompt": prompt, "text": "".join(pieces)}, ensure_ascii=False) + "\n")
 
 
 def _load(job: TrainJob) -> PreTrainedModel:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pretrain.download.config import HUB_PREFIX, Source
 from pretrain.download.records import Record, Unreadable, row_place
-from pretrain.errors import InputError, StageError
+from pretrain.errors import InputError, TransientInputError
 from pretrain.external import ExternalFile
 
 _SAVED_MARKERS = ("state.json", "dataset_dict.json")  # what Dataset.save_to_disk leaves behind
@@ -64,8 +64,8 @@ def _is_network_error(error: Exception) -> bool:
     return is_system or type(error).__module__.split(".")[0] in libraries
 
 
-def _unreachable(source: Source, error: Exception) -> StageError:
-    return StageError(
+def _unreachable(source: Source, error: Exception) -> TransientInputError:
+    return TransientInputError(
         f"source {source.name!r}: {source.uri} could not be read ({type(error).__name__}: {error}); "
         "check the network and access to it (HF_TOKEN), then run the same command to resume"
     )
