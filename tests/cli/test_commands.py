@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.main import app
-from pretrain.store import LocalStore
 from tests.cli.fabricated import COPY, DOCUMENTS, FINGERPRINTS, RUN_ID, SHORT, UNREADABLE, Fabricated, fabricate
 from tests.tiny import write_recipe
 
@@ -143,14 +142,15 @@ def test_verify_finds_each_kind_of_damage_and_ends_with_1(own: Fabricated) -> No
     assert Answer("verify", "eval/dd", "--store", own.store.url).code == 2
 
 
-def test_a_store_of_a_newer_version_is_refused(own: Fabricated) -> None:
+def test_an_artifact_of_a_newer_version_is_passed_over_and_refused_where_it_is_named(own: Fabricated) -> None:
     manifest = own.artifacts["filter"].manifest.model_copy(update={"schema_version": 99})
     own.store.write_bytes(f"filter/{manifest.fingerprint}/manifest.json", manifest.to_bytes())
-    assert Answer("ls", "--store", own.store.url, "--json").code == 0  # the rest of the store is of use still
-    for arguments in (("show", "filter/bb"),):
-        answer = Answer(*arguments, "--store", own.store.url, "--json")
-        assert (answer.code, answer.text) == (1, "")
-        assert "has manifest schema 99, this version reads up to 1: upgrade pretrain" in answer.errors
+    listed = Answer("ls", "--store", own.store.url, "--json").out["artifacts"]
+    assert [row["stage"] for row in listed] == ["download", "dedup", "shard"]
+    assert Answer("verify", "--store", own.store.url, "--json").out["artifacts"] == 3
+    answer = Answer("show", "filter/bb", "--store", own.store.url, "--json")
+    assert (answer.code, answer.text) == (1, "")
+    assert "has manifest schema 99, this version reads up to 1: upgrade pretrain" in answer.errors
 
 
 def test_a_manifest_that_is_no_json_is_an_artifact_that_is_not_finished(own: Fabricated) -> None:
@@ -249,8 +249,9 @@ def test_plan_refuses_as_run_does(tmp_path: Path) -> None:
         assert words in answer.errors
 
 
-def test_one_unreadable_run_record_is_named(own: Fabricated) -> None:
-    LocalStore(own.store.root).write_bytes("runs/20990101-000000-x-0000.json", b"{")
+def test_an_unreadable_run_record_is_passed_over_and_named_where_it_is_asked_for(own: Fabricated) -> None:
+    own.store.write_bytes("runs/20990101-000000-x-0000.json", b"{")
+    assert [run["run_id"] for run in Answer("ls", "--store", own.store.url, "--json").out["runs"]] == [RUN_ID]
     answer = Answer("why", SHORT, "--store", own.store.url)
     assert answer.code == 2
     assert "the record of run '20990101-000000-x-0000'" in answer.errors

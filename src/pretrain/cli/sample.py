@@ -29,10 +29,13 @@ def sample_command(
     as_json: JsonOption = False,
 ) -> None:
     """Stream text from a trained model."""
+    from transformers.utils import logging
+
     from pretrain.catalog import find_model
     from pretrain.sampling import stream_text
     from pretrain.store import open_store
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar over the weights is noise here
     samples = []
     with errors_end_the_command():
         folders = [find_model(open_store(store), model) for model in models]
@@ -40,6 +43,8 @@ def sample_command(
             if not as_json and len(models) > 1:
                 console().print(f"[bold]{model}[/]")
             pieces = []
+            if not as_json:
+                sys.stdout.write(prompt)
             for piece in stream_text(
                 folder, prompt, max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, seed=seed
             ):
