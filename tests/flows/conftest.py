@@ -29,9 +29,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A Prefect server with a database of its own."""
+def prefect_server() -> Iterator[str]:
+    """A Prefect server with a database of its own; its API's url, which saves a command its embedded server."""
+    from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=120):
-        yield
+        yield str(PREFECT_API_URL.value())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from pretrain.artifact import find_damage
@@ -55,10 +56,18 @@ def expected_content(run: Run, stages: list[str]) -> dict[str, Any]:
     return {name: value for name, value in content_of(run.store).items() if name.split("/")[0] in stages}
 
 
-def test_two_commands_into_one_store(tiny_run: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def server(prefect_server: None) -> str:
+    """The url of a server that runs: a command that is given one starts in half the time."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+def test_two_commands_into_one_store(tiny_run: Run, server: str, tmp_path: Path) -> None:
     store = tmp_path / "store"
     arguments = ("run", tiny_run.recipe, "--store", store, "--until", "tokenizer", "--workers", "1", "--json")
-    commands = [start(*arguments), start(*arguments)]
+    commands = [start(*arguments, PREFECT_API_URL=server) for _ in range(2)]
     actions = []
     for ended in map(finish, commands):
         assert ended.code == 0, ended.errors

@@ -85,9 +85,11 @@ def test_a_second_run_calls_no_stage_function(tiny_run: Run, monkeypatch: pytest
         artifacts[stage] = outcome.artifact
 
 
-def test_another_store_and_one_worker_give_the_same_bytes(tiny_run: Run, tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path)
-    ended = pretrain("run", recipe, "--store", tmp_path / "other", "--workers", "1", "--json")
+def test_another_store_one_worker_and_a_server_of_ones_own_give_the_same_bytes(
+    tiny_run: Run, tmp_path: Path, prefect_server: str
+) -> None:
+    recipe, store = write_recipe(tmp_path), tmp_path / "other"
+    ended = pretrain("run", recipe, "--store", store, "--workers", "1", "--json", PREFECT_API_URL=prefect_server)
     assert ended.code == 0, ended.errors
     expected = content_of(tiny_run.store)
     assert content_of(tmp_path / "other") == expected
@@ -97,7 +99,7 @@ def test_another_store_and_one_worker_give_the_same_bytes(tiny_run: Run, tmp_pat
 
 @pytest.mark.parametrize("damage", ["deleted", "flipped"])
 def test_a_damaged_part_is_found_by_verify_and_rebuilt_by_the_next_run(
-    tiny_run: Run, tmp_path: Path, damage: str
+    tiny_run: Run, tmp_path: Path, damage: str, prefect_server: str
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(tiny_run.store, store)
@@ -117,7 +119,8 @@ def test_a_damaged_part_is_found_by_verify_and_rebuilt_by_the_next_run(
     plan = pretrain("plan", tiny_run.recipe, "--store", store, "--json").out["stages"]
     assert [stage["stage"] for stage in plan if stage["action"] == "build"] == ["filter"]
     assert plan[1]["reasons"] == [f"data/part-00000.parquet is damaged ({problem})"]
-    ended = pretrain("run", tiny_run.recipe, "--store", store, "--until", "shard", "--json")
+    arguments = ("run", tiny_run.recipe, "--store", store, "--until", "shard", "--json")
+    ended = pretrain(*arguments, PREFECT_API_URL=prefect_server)
     assert [stage["action"] for stage in ended.out["stages"]] == ["cached", "built", "cached", "cached", "cached"]
     assert content_of(store) == expected
     assert pretrain("verify", "--store", store, "--json").code == 0
@@ -149,4 +152,6 @@ def test_ls_show_and_sample_find_what_the_run_made(tiny_run: Run) -> None:
     assert manifest["fingerprint"] == pack["fingerprint"]
     assert {record["stage"] for record in manifest["inputs"]} == {"shard", "tokenizer"}
     arguments = ("sample", "latest", "--prompt", "The", "--max-new-tokens", "5", "--store", tiny_run.store, "--json")
-    assert pretrain(*arguments).out["samples"] == pretrain(*arguments).out["samples"]
+    [sample] = pretrain(*arguments).out["samples"]
+    assert (sample["model"], sample["prompt"]) == ("latest", "The")
+    assert sample["text"]

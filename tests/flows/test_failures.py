@@ -192,10 +192,18 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_no_space_left_and_the_named_command_resumes(tiny_run: Run, disk: Disk) -> None:
+@pytest.fixture
+def server(prefect_server: None) -> str:
+    """The url of a server that runs: a command that is given one starts in half the time."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+def test_no_space_left_and_the_named_command_resumes(tiny_run: Run, server: str, disk: Disk) -> None:
     store = disk.folder / "store"
     disk.resize(100)  # room for the artifact of download, not for filter's
-    ended = run(tiny_run.recipe, "--store", store, "--until", "filter", "--workers", "1")
+    ended = run(tiny_run.recipe, "--store", store, "--until", "filter", "--workers", "1", PREFECT_API_URL=server)
     assert (ended.code, ended.out["error"]["stage"]) == (1, "filter")
     assert re.fullmatch(
         "no space left while writing .*: free some space, then run the same command to resume",
@@ -208,7 +216,7 @@ def test_no_space_left_and_the_named_command_resumes(tiny_run: Run, disk: Disk) 
     disk.resize(50_000)
     name, *words = shlex.split(ended.out["error"]["resume"])
     assert name == "pretrain"
-    resumed = pretrain(*words, "--json")
+    resumed = pretrain(*words, "--json", PREFECT_API_URL=server)
     assert resumed.code == 0, resumed.errors
     actions = [(stage["stage"], stage["action"]) for stage in resumed.out["stages"]]
     assert actions == [("download", "cached"), ("filter", "built")]
