@@ -1,31 +1,31 @@
 """Where artifacts live: a local folder or any fsspec URL (`s3://bucket/prefix`).
 
 Keys are relative POSIX paths. A write is all or nothing: locally a temporary file, flushed to disk, then renamed;
-remotely one whole put. Nothing rests on a remote rename, on atomic listing or on conditional writes.
+remotely (`pretrain.remote_store`) one whole put. Nothing rests on a remote rename, on atomic listing or on
+conditional writes.
 """
 
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import fsspec
 from fsspec.core import split_protocol
 
 from pretrain.errors import PretrainError, StoreError, StoreFullError, StorePermissionError, UsageError
-from pretrain.filehash import cache_dir
 from pretrain.redaction import holds_secret, without_secrets
+
+logger = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "NoAuthTokenError", "ProfileNotFound"}
-_CLIENT_LIBRARIES = {"botocore", "aiobotocore", "aiohttp"}  # their errors are no OSErrors
+_CLIENT_LIBRARIES = {"aiohttp"}  # its errors are no OSErrors
 _READING = {"reading", "fetching", "listing"}
 
 
@@ -38,11 +38,23 @@ class Store(Protocol):
     def read_bytes(self, key: str) -> bytes:
         """The bytes of `key`. Raises FileNotFoundError."""
 
+    def read_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of every key that is there, read at once where that is faster.
+
+        What cannot be read as it was written is left out, as if it were not there.
+        """
+
     def write_bytes(self, key: str, data: bytes) -> None:
         """Puts `data` whole under `key`, replacing what was there."""
 
-    def put_file(self, path: Path, key: str) -> None:
-        """Moves the local file `path` whole to `key`. `path` should come from `scratch_file`."""
+    def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
+        """Moves the local file `path` whole to `key`.
+
+        Args:
+            path: should come from `scratch_file`.
+            key: the key.
+            sha256: of its bytes, where it is known. A remote store then keeps the file in the cache.
+        """
 
     def scratch_file(self, key: str) -> Path:
         """A fresh local path to write the file that will become `key`."""
@@ -53,6 +65,10 @@ class Store(Protocol):
         Args:
             key: the key.
             fresh: fetch a copy anew although there is one.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+            DamagedArtifactError: a remote file is not what was put. It is removed, to be built again, unless `fresh`.
         """
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
@@ -67,7 +83,7 @@ class Store(Protocol):
     def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
         """Held while one artifact is built, so that two runs on one machine do not do the work twice.
 
-        Advisory: where there is no lock (a remote store) both build, and content addressing makes that harmless.
+        Advisory: two machines with one remote store both build, and content addressing makes that harmless.
         """
 
 
@@ -75,13 +91,15 @@ def open_store(url: str) -> Store:
     """The store at a local path or fsspec URL. Creates nothing yet.
 
     Raises:
-        UsageError: the URL holds a secret.
+        UsageError: the URL holds a secret, or is of a kind that no library here reads.
     """
     if holds_secret(url):
         raise UsageError(f"the store's URL {without_secrets(url)} holds a secret: put it into the environment")
     protocol, path = split_protocol(url)
     if protocol in (None, "file", "local"):
         return LocalStore(Path(path))
+    from pretrain.remote_store import RemoteStore
+
     return RemoteStore(url)
 
 
@@ -97,11 +115,6 @@ def storage_errors(action: str, url: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, FileNotFoundError) and action in _READING:
             raise
-        if type(error).__name__ in _NO_CREDENTIALS:
-            raise StorePermissionError(
-                f"no usable credentials for {url} ({error}): set them as the AWS tools read them, by environment "
-                "or profile"
-            ) from error
         if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _CLIENT_LIBRARIES:
             raise
         if isinstance(error, PermissionError) or getattr(error, "errno", None) in _FORBIDDEN:
@@ -142,15 +155,22 @@ class LocalStore:
         with storage_errors("reading", f"{self.url}/{key}"):
             return (self.root / key).read_bytes()
 
+    def read_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        found = {}
+        for key in keys:
+            with contextlib.suppress(FileNotFoundError):
+                found[key] = self.read_bytes(key)
+        return found
+
     def write_bytes(self, key: str, data: bytes) -> None:
         path = self.scratch_file(key)
-        with storage_errors("writing", f"{self.url}/{key}"), _removed_on_error(path):
+        with storage_errors("writing", f"{self.url}/{key}"), removed_on_error(path):
             path.write_bytes(data)
         self.put_file(path, key)
 
-    def put_file(self, path: Path, key: str) -> None:
+    def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
         target = self.root / key
-        with storage_errors("writing", str(target)), _removed_on_error(path):
+        with storage_errors("writing", str(target)), removed_on_error(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             # Who may use the folder may use the file: safetensors writes files that only their owner can read.
             path.chmod(target.parent.stat().st_mode & 0o666)
@@ -192,112 +212,24 @@ class LocalStore:
             else:
                 path.unlink()
 
-    @contextlib.contextmanager
-    def exclusive(self, key: str) -> Iterator[None]:
-        path = self.root / ".locks" / key.replace("/", "-")
-        with storage_errors("locking", str(path)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-
-class RemoteStore:
-    """Any fsspec file system that puts an object whole (S3 and its kin)."""
-
-    is_local = False
-
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._filesystem: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url, "_filesystem": None}  # connections do not cross a process boundary
-
-    def _open(self) -> tuple[Any, str]:
-        if self._filesystem is None:
-            try:
-                with storage_errors("opening", self.url):
-                    self._filesystem = fsspec.core.url_to_fs(self.url)[0]
-            except (ValueError, ImportError) as error:  # no such protocol, or its library is not installed
-                protocol = split_protocol(self.url)[0]
-                raise UsageError(f"cannot open a store at {protocol}://...: {error}") from error
-        return self._filesystem, split_protocol(self.url)[1].rstrip("/")
-
-    def read_bytes(self, key: str) -> bytes:
-        filesystem, root = self._open()
-        with storage_errors("reading", f"{self.url}/{key}"):
-            return bytes(filesystem.cat_file(f"{root}/{key}"))
-
-    def write_bytes(self, key: str, data: bytes) -> None:
-        filesystem, root = self._open()
-        with storage_errors("writing", f"{self.url}/{key}"):
-            filesystem.pipe_file(f"{root}/{key}", data)
-
-    def put_file(self, path: Path, key: str) -> None:
-        filesystem, root = self._open()
-        with storage_errors("writing", f"{self.url}/{key}"):
-            filesystem.put_file(str(path), f"{root}/{key}")
-        path.unlink()
-
-    def scratch_file(self, key: str) -> Path:
-        folder = Path(tempfile.gettempdir()) / "pretrain"
-        with storage_errors("writing", str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
-
-    def local_file(self, key: str, *, fresh: bool = False) -> Path:
-        filesystem, root = self._open()
-        target = self._cached(key)
-        if fresh or not target.exists():
-            part = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
-            with storage_errors("fetching", f"{self.url}/{key}"), _removed_on_error(part):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                filesystem.get_file(f"{root}/{key}", str(part))
-                part.replace(target)
-        return target
-
-    def list_sizes(self, prefix: str) -> dict[str, int]:
-        filesystem, root = self._open()
-        with storage_errors("listing", f"{self.url}/{prefix}"):
-            filesystem.invalidate_cache()
-            try:
-                found = filesystem.find(f"{root}/{prefix}", detail=True)
-            except FileNotFoundError:
-                return {}
-        prefix_length = len(root.strip("/")) + 1
-        return {path.strip("/")[prefix_length:]: int(info["size"]) for path, info in found.items()}
-
-    def list_folders(self, prefix: str) -> list[str]:
-        filesystem, root = self._open()
-        with storage_errors("listing", f"{self.url}/{prefix}"):
-            filesystem.invalidate_cache()
-            try:
-                entries = filesystem.ls(f"{root}/{prefix}", detail=True)
-            except FileNotFoundError:
-                return []
-        return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in entries if e["type"] == "directory")
-
-    def delete(self, key: str) -> None:
-        filesystem, root = self._open()
-        with storage_errors("reading", f"{self.url}/{key}"), contextlib.suppress(FileNotFoundError):
-            filesystem.rm(f"{root}/{key}", recursive=True)
-        cached = self._cached(key)
-        if cached.is_dir():
-            shutil.rmtree(cached, ignore_errors=True)
-        else:
-            cached.unlink(missing_ok=True)
-
-    def _cached(self, key: str) -> Path:
-        return cache_dir() / "fetched" / self.url.replace("://", "/") / key
-
     def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+        return locked(self.root / ".locks" / key.replace("/", "-"))
 
 
 @contextlib.contextmanager
-def _removed_on_error(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock of a file, made if need be; it ends with the process that holds it."""
+    with storage_errors("locking", str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def removed_on_error(path: Path) -> Iterator[None]:
+    """Removes a file when the block fails."""
     try:
         yield
     except BaseException:
