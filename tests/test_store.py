@@ -14,7 +14,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pretrain.errors import StoreError, StoreFullError, StorePermissionError
-from pretrain.store import LocalStore, RemoteStore, Store, open_store
+from pretrain.remote_store import RemoteStore
+from pretrain.store import LocalStore, Store, open_store
 
 
 class FaultyFileSystem(MemoryFileSystem):  # type: ignore[misc]

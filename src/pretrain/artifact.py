@@ -122,6 +122,8 @@ class Artifact:
                 problem = _problem_with(path, record, hashes, rehash=True, trust_size=False)
         except FileNotFoundError:
             problem = "missing"
+        except DamagedArtifactError:
+            problem = "wrong sha256"
         if problem is not None:
             if not self.store.is_local:
                 self.store.delete(key)  # a listing shows sizes alone: only a missing part is sure to be rebuilt
@@ -159,7 +161,7 @@ def read_manifest(store: Store, stage: str, fingerprint: str, *, newer_too: bool
     """
     try:
         data = store.read_bytes(f"{artifact_key(stage, fingerprint)}/manifest.json")
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedArtifactError):
         return None
     try:
         manifest = Manifest.model_validate_json(data)
@@ -195,8 +197,11 @@ def find_damage(artifact: Artifact, hashes: FileHashes, *, rehash: bool) -> list
         elif sizes[key] != part.bytes:
             damage.append(Damage(part.path, "wrong size"))
         elif rehash or store.is_local:
-            path = store.local_file(key, fresh=rehash)
-            problem = _problem_with(path, part, hashes, rehash=rehash, trust_size=True)
+            try:
+                path = store.local_file(key, fresh=rehash)
+                problem = _problem_with(path, part, hashes, rehash=rehash, trust_size=True)
+            except DamagedArtifactError:
+                problem = "wrong sha256"
             if problem is not None:
                 damage.append(Damage(part.path, problem))
     return damage

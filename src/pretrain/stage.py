@@ -71,7 +71,7 @@ class UnitFiles:
                 rows=output.rows,
                 sha256=sha256_of_file(output.path),
             )
-            self.store.put_file(output.path, key)
+            self.store.put_file(output.path, key, sha256=record.sha256)
         except BaseException:
             output.path.unlink(missing_ok=True)
             raise
@@ -160,14 +160,13 @@ class StageContext(Generic[C]):
     def _valid_receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
         sizes = self.store.list_sizes(self.artifact_key)
         hashes = FileHashes()
+        keys = {name: _receipt_key(self.artifact_key, name) for name in names}
+        found = self.store.read_many(key for key in keys.values() if key in sizes)
         receipts = {}
-        for name in names:
-            if _receipt_key(self.artifact_key, name) not in sizes:
-                continue
+        for name, key in keys.items():
             try:
-                data = self.store.read_bytes(_receipt_key(self.artifact_key, name))
-                receipt = Receipt.model_validate_json(data)
-            except (FileNotFoundError, ValidationError):
+                receipt = Receipt.model_validate_json(found.get(key, b""))
+            except ValidationError:
                 continue
             if all(_is_intact(self.store, self.artifact_key, file, sizes, hashes) for file in receipt.files):
                 receipts[name] = receipt

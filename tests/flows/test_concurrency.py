@@ -18,9 +18,10 @@ from pretrain.catalog import all_artifacts
 from pretrain.dag import node, stages_of
 from pretrain.filehash import FileHashes
 from pretrain.pipeline import Pipeline
+from pretrain.remote_store import RemoteStore
 from pretrain.runner import InlineRunner
 from pretrain.spec import RunSpec
-from pretrain.store import LocalStore, RemoteStore
+from pretrain.store import LocalStore
 from tests.command import finish, pretrain, start
 from tests.content import content_of
 from tests.flows.conftest import Run

@@ -1,19 +1,16 @@
 """`python tests/s3/swift_process.py FOLDER`: OpenStack Swift with its S3 API, whole in one process, without root.
 
-Prints `{"endpoint": ..., "pid": ...}` as one line when it answers, and ends when stdin closes, so that it never outlives
-whoever started it. Everything lies in FOLDER (on a file system with user xattrs): started there again after SIGKILL, it
-has the same ports and every object that it had confirmed. `FOLDER/requests.log` has a line for each request:
-method, path with query, status.
+Prints its endpoint as one line when it answers, and ends when stdin closes, so that it never outlives whoever started
+it. Everything lies in FOLDER (on a file system with user xattrs): started there again after SIGKILL, it has the same
+port and every object that it had confirmed. `FOLDER/requests.log` has a line for each request: method, path with query,
+status.
 """
 
 import json
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
-
-warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated|capitalize_response_headers is disabled")
 
 import eventlet
 import eventlet.patcher
@@ -49,7 +46,7 @@ def main() -> None:
     for name in NAMES:
         eventlet.spawn(_serve, sockets[name], logged if name == "proxy" else apps[name])
     _make_bucket(apps["proxy"])
-    print(json.dumps({"endpoint": f"http://127.0.0.1:{ports['proxy']}", "pid": os.getpid()}), flush=True)
+    print(f"http://127.0.0.1:{ports['proxy']}", flush=True)
     while True:
         eventlet.sleep(3600)
 

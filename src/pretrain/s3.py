@@ -1,0 +1,326 @@
+"""Objects of an S3 bucket, read and written so that no single failure of a request shows.
+
+The client of botocore signs and sends; credentials, region and endpoint come by its ordinary chain (environment,
+profile, instance). What is built here on top of it:
+
+- one way to try again for everything, bodies included, where botocore's own ends before a body is read and after a
+  few seconds: full jitter on a pause that doubles, for `PATIENCE_SECONDS`, so that a server may be away for a minute.
+  A server that has never answered gets `FIRST_PATIENCE_SECONDS`: its address may be wrong.
+- large files go up and come down in parts, several at once, in bounded memory.
+- each object carries the sha256 of its bytes as metadata, which is checked when it is read: bytes that were changed
+  on the way, or in the store, are never handed on.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import logging
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, TypeVar
+
+import botocore.exceptions
+import botocore.session
+from botocore.config import Config
+
+from pretrain.errors import DamagedArtifactError, StorePermissionError, UsageError
+from pretrain.filehash import sha256_of_file
+from pretrain.redaction import without_secrets
+from pretrain.s3_errors import CLIENT_ERRORS, code_of, is_answer, may_pass, store_error
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 120.0
+FIRST_PATIENCE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 10.0
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 30.0
+
+MAX_UPLOAD_PARTS = 10_000  # of S3
+MIN_UPLOAD_PART_BYTES = 16 << 20
+NUM_UPLOADS_AT_ONCE = 4  # times a part is the memory of an upload: 64 MiB up to a file of 156 GiB
+DOWNLOAD_PART_BYTES = 8 << 20
+NUM_DOWNLOADS_AT_ONCE = 8
+MAX_WRONG_READS = 3  # a body that differs from its sha256 so often is damaged in the store, not on the way
+MAX_DELETED_AT_ONCE = 1000  # of S3
+_CHUNK_BYTES = 1 << 20
+_DIGEST = "sha256"  # name of the metadata
+_ABSENT = {"NoSuchKey", "NotFound", "404"}
+
+
+class _WrongBytesError(Exception):
+    """A whole body arrived whose sha256 is not the one that was stored with it."""
+
+
+def upload_part_bytes(total: int) -> int:
+    """Bytes of each part of an upload of `total` bytes: 16 MiB, or whole MiB more where those were over 10,000."""
+    mebibyte = 1 << 20
+    return max(MIN_UPLOAD_PART_BYTES, math.ceil(total / MAX_UPLOAD_PARTS / mebibyte) * mebibyte)
+
+
+def open_objects(url: str) -> "S3Objects":
+    """The objects under `s3://bucket/prefix`: one client for all stores of a process under the same AWS settings.
+
+    Raises:
+        UsageError: the url names no bucket, or botocore cannot be set up as the environment says.
+    """
+    settings = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    return _open_objects(url, settings)
+
+
+@functools.lru_cache(maxsize=16)
+def _open_objects(url: str, settings: frozenset[tuple[str, str]]) -> "S3Objects":
+    return S3Objects(url)
+
+
+class S3Objects:
+    """The objects under one prefix of a bucket; safe for several threads. Keys are relative to the prefix."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bucket, _, prefix = url.partition("://")[2].partition("/")
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        if not self.bucket:
+            raise UsageError(f"{url}: a store in S3 is s3://bucket or s3://bucket/prefix")
+        self._client = _make_client(url)
+        self.endpoint = without_secrets(str(self._client.meta.endpoint_url))
+        self.has_answered = False
+        self._has_failed = False
+        self._random = random.Random()
+
+    def read(self, key: str) -> bytes:
+        """The bytes of an object. Raises FileNotFoundError, DamagedArtifactError."""
+
+        def get() -> bytes:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._prefix + key)
+            with contextlib.closing(answer["Body"]) as body:
+                data: bytes = body.read()
+            _require(answer, hashlib.sha256(data).hexdigest())
+            return data
+
+        return self._patiently("reading", key, get)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Puts an object whole."""
+        self._put(key, data, hashlib.sha256(data).hexdigest())
+
+    def put(self, path: Path, key: str, sha256: str | None) -> None:
+        """Puts a local file, in parts where it is large; no one sees it before it is whole."""
+        digest = sha256 or sha256_of_file(path)
+        if path.stat().st_size <= 2 * MIN_UPLOAD_PART_BYTES:
+            self._put(key, path.read_bytes(), digest)
+        else:
+            self._put_parts(path, key, digest)
+
+    def fetch(self, key: str, path: Path) -> str:
+        """Writes an object to a local file; returns the sha256 of its bytes.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            DamagedArtifactError: its bytes are not those that were put.
+        """
+
+        def get() -> str:
+            answer = self._get_small(key, path)
+            if answer["ContentLength"] > DOWNLOAD_PART_BYTES:
+                self._get_parts(key, path, answer["ContentLength"], answer["ETag"])
+            digest = sha256_of_file(path)
+            _require(answer, digest)
+            return digest
+
+        return self._patiently("fetching", key, get)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Size in bytes of every object under a folder."""
+        start = len(self._prefix)
+        pages = self._list(_folder(prefix))
+        found = itertools.chain.from_iterable(page.get("Contents", []) for page in pages)
+        return {entry["Key"][start:]: int(entry["Size"]) for entry in found if not entry["Key"].endswith("/")}
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right under a folder."""
+        pages = self._list(_folder(prefix), Delimiter="/")
+        found = itertools.chain.from_iterable(page.get("CommonPrefixes", []) for page in pages)
+        return sorted(entry["Prefix"].rstrip("/").rsplit("/", 1)[-1] for entry in found)
+
+    def delete(self, key: str) -> None:
+        """Removes an object and every object under it as a folder."""
+        keys = [self._prefix + name for name in (key, *self.sizes(key))]
+        for first in range(0, len(keys), MAX_DELETED_AT_ONCE):
+            batch = [{"Key": name} for name in keys[first : first + MAX_DELETED_AT_ONCE]]
+            self._patiently("removing", key, functools.partial(self._delete, batch))
+
+    def _delete(self, batch: list[dict[str, str]]) -> None:
+        answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+        for error in answer.get("Errors", []):  # the answer as a whole is 200
+            if error.get("Code") != "NoSuchKey":
+                status = {"HTTPStatusCode": 403 if error.get("Code") == "AccessDenied" else 400}
+                raise botocore.exceptions.ClientError({"Error": error, "ResponseMetadata": status}, "DeleteObjects")
+
+    def _list(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        token: dict[str, str] = {}
+        while True:
+            request = {"Bucket": self.bucket, "Prefix": self._prefix + prefix, **options, **token}
+            page = self._patiently("listing", prefix, functools.partial(self._client.list_objects_v2, **request))
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def _put(self, key: str, data: bytes, digest: str) -> None:
+        request = {"Bucket": self.bucket, "Key": self._prefix + key, "Metadata": {_DIGEST: digest}, "Body": data}
+        self._patiently("writing", key, functools.partial(self._client.put_object, **request))
+
+    def _put_parts(self, path: Path, key: str, digest: str) -> None:
+        place = {"Bucket": self.bucket, "Key": self._prefix + key}
+        begin = functools.partial(self._client.create_multipart_upload, **place, Metadata={_DIGEST: digest})
+        place["UploadId"] = self._patiently("writing", key, begin)["UploadId"]
+        total, part_bytes = path.stat().st_size, upload_part_bytes(path.stat().st_size)
+        stop = threading.Event()
+
+        def put_part(index: int) -> dict[str, Any]:
+            with path.open("rb") as file:
+                file.seek(index * part_bytes)
+                data = file.read(part_bytes)
+            put = functools.partial(self._client.upload_part, **place, PartNumber=index + 1, Body=data)
+            return {"PartNumber": index + 1, "ETag": self._patiently("writing", key, put, stop)["ETag"]}
+
+        try:
+            parts = _at_once(put_part, range(math.ceil(total / part_bytes)), NUM_UPLOADS_AT_ONCE, stop)
+            end = functools.partial(self._complete, place, parts, digest)
+            self._patiently("writing", key, end)
+        except BaseException:
+            with contextlib.suppress(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                self._client.abort_multipart_upload(**place)  # what stays, no one sees, but it takes space
+            raise
+
+    def _complete(self, place: dict[str, str], parts: list[dict[str, Any]], digest: str) -> None:
+        try:
+            self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+        except botocore.exceptions.ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+            # an earlier try may have ended it, and its answer was lost
+            found = self._client.head_object(Bucket=place["Bucket"], Key=place["Key"])
+            if found.get("Metadata", {}).get(_DIGEST) != digest:
+                raise
+
+    def _get_small(self, key: str, path: Path) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.get_object(Bucket=self.bucket, Key=self._prefix + key)
+        with contextlib.closing(answer["Body"]) as body:
+            if answer["ContentLength"] <= DOWNLOAD_PART_BYTES:
+                with path.open("wb") as file:
+                    for chunk in body.iter_chunks(_CHUNK_BYTES):
+                        file.write(chunk)
+        return answer
+
+    def _get_parts(self, key: str, path: Path, total: int, etag: str) -> None:
+        stop = threading.Event()
+        with path.open("wb") as file:
+
+            def get_part(first: int) -> None:
+                last = min(first + DOWNLOAD_PART_BYTES, total) - 1
+
+                def get() -> bytes:
+                    answer = self._client.get_object(
+                        Bucket=self.bucket, Key=self._prefix + key, Range=f"bytes={first}-{last}", IfMatch=etag
+                    )
+                    with contextlib.closing(answer["Body"]) as body:
+                        data: bytes = body.read()
+                    return data
+
+                os.pwrite(file.fileno(), self._patiently("fetching", key, get, stop), first)
+
+            _at_once(get_part, range(0, total, DOWNLOAD_PART_BYTES), NUM_DOWNLOADS_AT_ONCE, stop)
+
+    def _patiently(self, action: str, key: str, request: Callable[[], T], stop: threading.Event | None = None) -> T:
+        """What `request` gives, tried again while its failure may pass and patience lasts."""
+        place = f"s3://{self.bucket}/{self._prefix}{key}"
+        stop = stop or threading.Event()
+        ends_at = time.monotonic() + self._patience_seconds()
+        num_tries = num_wrong_reads = 0
+        while True:
+            num_tries += 1
+            pause = self._random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.1 * 2**num_tries))
+            try:
+                result = request()
+            except _WrongBytesError as error:
+                num_wrong_reads += 1
+                if num_wrong_reads == MAX_WRONG_READS:
+                    raise DamagedArtifactError(f"{place} is damaged ({error}): run the same command again") from error
+                failure: Exception = error
+            except CLIENT_ERRORS as error:
+                is_over = stop.is_set() or time.monotonic() + pause > ends_at
+                self._give_up_unless_passing(error, action, place, is_over)
+                failure = error
+            else:
+                self.has_answered = True
+                return result
+            logger.log(logging.WARNING if num_tries > 3 else logging.DEBUG, "%s %s: %s; again", action, place, failure)
+            stop.wait(pause)
+
+    def _patience_seconds(self) -> float:
+        if self.has_answered:
+            return PATIENCE_SECONDS
+        return 0.0 if self._has_failed else FIRST_PATIENCE_SECONDS
+
+    def _give_up_unless_passing(self, error: Exception, action: str, place: str, is_over: bool) -> None:
+        if may_pass(error):
+            if not is_over:
+                return
+            self._has_failed = True
+        elif is_answer(error):
+            self.has_answered = True
+            if action in {"reading", "fetching"} and code_of(error) in _ABSENT:
+                raise FileNotFoundError(place) from error
+        refusal = store_error(error, action, place, self.bucket, self.endpoint)
+        if isinstance(refusal, StorePermissionError):
+            _open_objects.cache_clear()  # the next store of this process looks for credentials anew
+        raise refusal from error
+
+
+def _make_client(url: str) -> Any:
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},  # `_patiently` is the one place that tries again
+        max_pool_connections=2 * NUM_DOWNLOADS_AT_ONCE,
+        response_checksum_validation="when_required",  # every body is held against its sha256
+        tcp_keepalive=True,
+    )
+    try:
+        return botocore.session.Session().create_client("s3", config=config)
+    except (botocore.exceptions.BotoCoreError, ValueError) as error:  # a profile, region or endpoint that is none
+        raise UsageError(f"cannot open {url}: {error}; check the AWS_... variables and ~/.aws") from error
+
+
+def _require(answer: dict[str, Any], digest: str) -> None:
+    expected = answer.get("Metadata", {}).get(_DIGEST, digest)  # put by another program: there is nothing to check
+    if expected != digest:
+        raise _WrongBytesError(f"sha256 {digest[:12]}... instead of {expected[:12]}...")
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+
+
+def _at_once(function: Callable[[int], T], items: Sequence[int], num_threads: int, stop: threading.Event) -> list[T]:
+    """Results in the order of `items`; the first failure ends the others."""
+    with ThreadPoolExecutor(num_threads) as threads:
+        futures = [threads.submit(function, item) for item in items]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in futures if not future.cancelled()]
+        finally:
+            stop.set()
+            for future in futures:
+                future.cancel()
