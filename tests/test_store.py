@@ -63,6 +63,13 @@ def test_a_write_replaces_and_a_delete_may_find_nothing(store: Store) -> None:
         store.read_bytes("a/b")
 
 
+def test_many_are_read_at_once(store: Store) -> None:
+    keys = [f"a/{index}.json" for index in range(40)]
+    for key in keys:
+        store.write_bytes(key, key.encode())
+    assert store.read_many([*keys, "a/none.json"]) == {key: key.encode() for key in keys}
+
+
 def test_an_unfinished_write_is_invisible(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.scratch_file("filter/abc/data/part-00000.parquet").write_bytes(b"half of it")

@@ -27,6 +27,11 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "pretrain"
 
 
+def torch_cache() -> dict[str, str]:
+    """The variable that keeps what torch compiles in our cache folder; its own default is left behind in /tmp."""
+    return {"TORCHINDUCTOR_CACHE_DIR": str(cache_dir() / "torchinductor")}
+
+
 def sha256_of_file(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hex digits, read in 1 MiB chunks."""
     digest = hashlib.sha256()

@@ -58,7 +58,8 @@ class RemoteStore:
     is_local = False
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        protocol, _, place = url.partition("://")
+        self.url = f"{protocol}://{place.rstrip('/')}"
         self._has_answered = False
         self._objects: Objects | None = None
         self._fetched: FetchedFiles | None = None

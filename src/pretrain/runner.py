@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
 from pretrain.errors import WorkerDiedError
+from pretrain.filehash import torch_cache
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -130,7 +131,7 @@ class LocalRunner:
 
 def _start_worker() -> None:
     # Stage modules are imported after this, with the first payload, so their thread pools see the caps.
-    os.environ.update(_ONE_THREAD)
+    os.environ.update({**torch_cache(), **os.environ, **_ONE_THREAD})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

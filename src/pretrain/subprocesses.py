@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pretrain.errors import SubprocessError
+from pretrain.filehash import torch_cache
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def run_job(
             stderr=subprocess.PIPE,
             start_new_session=True,
             text=True,
-            env={**os.environ, **_CHILD_ENVIRONMENT, **(environment or {})},
+            env={**torch_cache(), **os.environ, **_CHILD_ENVIRONMENT, **(environment or {})},
         )
         tail: collections.deque[str] = collections.deque(maxlen=_STDERR_TAIL_LINES)
         heard = _Heard()

@@ -23,7 +23,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole DAG, run once with two workers through the command. Read only."""
     folder = tmp_path_factory.mktemp("run")
     recipe = write_recipe(folder)
-    ended = pretrain("run", recipe, "--store", folder / "store", "--workers", "2", "--json")
+    (folder / "home").mkdir()
+    (folder / "tmp").mkdir()
+    surroundings = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+    ended = pretrain("run", recipe, "--store", folder / "store", "--workers", "2", "--json", **surroundings)
     assert ended.code == 0, ended.errors
     return Run(recipe, folder / "store", ended)
 

@@ -46,6 +46,13 @@ def test_it_ends_with_the_json_that_programs_rely_on(tiny_run: Run) -> None:
     assert set(stats["eval"]["results"]["train"]) == {"continuation_choice", "bits_per_byte"}
 
 
+def test_nothing_is_left_behind_but_the_store(tiny_run: Run) -> None:
+    folder = tiny_run.recipe.parent
+    assert sorted(path.name for path in folder.iterdir()) == ["corpus", "home", "store", "tiny.yaml", "tmp"]
+    assert [*(folder / "home").iterdir(), *(folder / "tmp").iterdir()] == []
+    assert [*(folder / "store" / ".tmp").iterdir()] == []
+
+
 def test_no_document_is_lost_silently(tiny_run: Run) -> None:
     stats = {stage["stage"]: stage["stats"] for stage in tiny_run.ended.out["stages"]}
     assert stats["download"]["dropped_by_reason"] == {"invalid_json": 1, "missing_text": 1}

@@ -1,0 +1,32 @@
+"""One S3 server for all tests of the session, in a folder of its own, and stores in it."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pretrain.remote_store import RemoteStore
+from tests.s3.server import BUCKET, S3Server, running
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server with signature checking. Its objects are shared: take a prefix of your own."""
+    with running(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of the bucket that no other test has."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def s3_store(s3_server: S3Server, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteStore:
+    """An empty store, and a cache that is its own."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    return RemoteStore(f"s3://{BUCKET}/{prefix}")
