@@ -105,13 +105,23 @@ class Pipeline:
         records += [InputRecord(stage=outside.name, fingerprint=outside.fingerprint) for outside in external]
         return StageIdentity(stage, this.version, this.identity(self.recipe), records, external)
 
-    def find(self, identity: StageIdentity) -> Artifact | None:
-        """The artifact, when the store has it whole; None when it is absent, unfinished or damaged."""
+    def find(self, identity: StageIdentity, *, discard_damaged: bool = False) -> Artifact | None:
+        """The artifact, when the store has it whole; None when it is absent, unfinished or damaged.
+
+        Args:
+            identity: what the artifact is.
+            discard_damaged: remove the manifest of a damaged one: what is about to be rebuilt must not look
+                finished to anyone meanwhile.
+        """
         manifest = read_manifest(self.store, identity.stage, identity.fingerprint)
         if manifest is None:
             return None
         artifact = Artifact(self.store, manifest)
-        return None if find_damage(artifact, self.hashes, rehash=False) else artifact
+        if not find_damage(artifact, self.hashes, rehash=False):
+            return artifact
+        if discard_damaged:
+            self.store.delete(f"{artifact.key}/manifest.json")
+        return None
 
     def open(self, key: str) -> Artifact:
         """The finished artifact of a name, `<stage>/<fingerprint>`.
@@ -153,7 +163,8 @@ class Pipeline:
             found = None if refresh else self.find(identity)
             if found is None:
                 with self.store.exclusive(artifact_key(stage, identity.fingerprint)):
-                    found = None if refresh else self.find(identity)  # another run may have built it meanwhile
+                    # Another run may have built it meanwhile.
+                    found = None if refresh else self.find(identity, discard_damaged=True)
                     if found is None:
                         return self._build(identity, inputs, runner, progress, refresh)
         except PretrainError as error:
@@ -179,8 +190,8 @@ class Pipeline:
         refresh: bool,
     ) -> Outcome:
         key = artifact_key(identity.stage, identity.fingerprint)
-        # What is about to be rebuilt must not look finished to anyone meanwhile.
-        self.store.delete(key if refresh else f"{key}/manifest.json")
+        if refresh:
+            self.store.delete(key)
         this = node(identity.stage)
         context = StageContext(
             stage=identity.stage,

@@ -117,11 +117,11 @@ def test_a_server_that_comes_back_is_waited_for(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_a_listing_of_several_pages(store: RemoteStore) -> None:
-    keys = [f"a/{index // 100}/{index:05d} ü+%.json" for index in range(2100)]
+    keys = [f"a/{index // 100}/{index:05d} ü+%.json" for index in range(1100)]
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda key: store.write_bytes(key, b"12"), keys))
     assert store.list_sizes("a") == dict.fromkeys(keys, 2)
-    assert len(store.list_folders("a")) == 21
-    assert len(store.read_many(keys)) == 2100
+    assert len(store.list_folders("a")) == 11
+    assert len(store.read_many(keys)) == 1100
     store.delete("a")
     assert store.list_sizes("a") == {}

@@ -60,9 +60,10 @@ class _Table:
     """One open file of the unit with its writer."""
 
     def __init__(self, files: UnitFiles, path: str, writer: Callable[[Path], TableWriter]) -> None:
-        self._stack = contextlib.ExitStack()
-        self._output: OutputFile = self._stack.enter_context(files.create(path))
-        self._writer = self._stack.enter_context(writer(self._output.path))
+        with contextlib.ExitStack() as stack:  # closed here when the writer cannot be made
+            self._output: OutputFile = stack.enter_context(files.create(path))
+            self._writer = stack.enter_context(writer(self._output.path))
+            self._stack = stack.pop_all()
 
     def append(self, row: Document | LedgerRow) -> None:
         self._writer.append(row)

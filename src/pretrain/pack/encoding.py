@@ -50,7 +50,7 @@ def encode_part(files: UnitFiles, unit: EncodeUnit) -> Stats:
             texts = [document.text for document in batch]
             framed = [[*unit.prefix, *ids, *unit.suffix] for ids in encoder.encode(texts)]
             tokens = flatten(framed, unit.dtype)
-            tokens.tofile(shard_file)
+            shard_file.write(tokens.tobytes())  # unlike tofile, it says when no space is left
             lengths = [len(ids) for ids in framed]
             lengths_writer.write_batch(pa.record_batch([[d.id for d in batch], lengths], schema=DOCUMENTS_SCHEMA))
             for document, length in zip(batch, lengths, strict=True):
