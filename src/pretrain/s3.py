@@ -263,7 +263,7 @@ class S3Objects:
                 self._give_up_unless_passing(error, action, place, is_over)
                 failure = error
             else:
-                self.has_answered = True
+                self.has_answered, self._has_failed = True, False
                 return result
             logger.log(logging.WARNING if num_tries > 3 else logging.DEBUG, "%s %s: %s; again", action, place, failure)
             stop.wait(pause)
@@ -277,7 +277,7 @@ class S3Objects:
         if may_pass(error):
             if not is_over:
                 return
-            self._has_failed = True
+            self.has_answered, self._has_failed = False, True  # who comes next need not wait as long again
         elif is_answer(error):
             self.has_answered = True
             if action in {"reading", "fetching"} and code_of(error) in _ABSENT:

@@ -3,8 +3,6 @@
 import os
 import pickle
 import random
-import shutil
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from pretrain.errors import DamagedArtifactError
 from pretrain.remote_store import RemoteStore
 from pretrain.s3 import MIN_UPLOAD_PART_BYTES, upload_part_bytes
 from tests.s3.bucket import client_of, objects_of
-from tests.s3.server import BUCKET, S3Server, start
+from tests.s3.server import BUCKET, S3Server
 from tests.test_store import (  # noqa: F401  (run here once more, on the store of this module)
     test_a_write_replaces_and_a_delete_may_find_nothing,
     test_many_are_read_at_once,
@@ -97,22 +95,6 @@ def test_bytes_that_were_not_put_are_never_handed_on(s3_server: S3Server, store:
             store.local_file(key)
     assert store.list_sizes("a") == {}  # removed, so that they are built again
     assert not [path for path in Path(os.environ["PRETRAIN_CACHE_DIR"]).rglob("*") if path.name in {"small", "large"}]
-
-
-def test_a_server_that_comes_back_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = start(tmp_path / "s3")
-    for name, value in first.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / "cache"))
-    store = RemoteStore(f"s3://{BUCKET}/x")
-    store.write_bytes("a/b", b"1")
-    first.kill()
-    started = []
-    threading.Timer(1.5, lambda: started.append(start(tmp_path / "s3"))).start()
-    there = pickle.loads(pickle.dumps(store))  # as a worker gets it
-    assert there.read_bytes("a/b") == b"1"
-    started[0].kill()
-    shutil.rmtree(tmp_path / "s3")
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from pretrain.cli.progress import shown_progress
 from pretrain.cli.summary import print_summary
 from pretrain.errors import PretrainError, StageError
 from pretrain.planning import make_plan
-from pretrain.runs import RunError, RunRecord, describe_end, load_run, new_run, resume_command
+from pretrain.runs import RunError, RunRecord, describe_end, load_run, new_run, resume_command, save_run
 from pretrain.spec import RunSpec
 from pretrain.store import open_store
 
@@ -89,6 +89,7 @@ def _run(spec: RunSpec, execute: Execute, as_json: bool) -> None:
 def _execute(spec: RunSpec, execute: Execute) -> None:
     try:
         plan = make_plan(spec.pipeline(), spec.until, spec.refresh)
+        save_run(open_store(spec.store), new_run(spec))  # a store that refuses to be written says so at once
         with shown_progress(len(plan)):
             execute(spec, all(stage.action == "cached" for stage in plan))
     except PretrainError:
