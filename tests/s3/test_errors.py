@@ -130,6 +130,7 @@ def test_an_address_where_no_one_listens(s3_server: S3Server, recipe: Path) -> N
     assert f"no answer from {endpoint}" in ended.errors
 
 
+@pytest.mark.slow
 def test_an_address_that_swallows_packets(s3_server: S3Server, recipe: Path) -> None:
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.socket())

@@ -93,8 +93,9 @@ class CheckpointFolder:
                     f"the checkpoint of step {step} cannot be resumed from: {problem}; "
                     "the installed transformers does not write what this version of pretrain expects"
                 )
-            self._place(written, step)
-            self._remove_old()
+            with _locked(self.folder / ".lock"):  # else one's half-removed folder is another's damaged one
+                self._place(written, step)
+                self._remove_old()
         return Checkpoint(step, self.path_of(step))
 
     def _place(self, written: Path, step: int) -> None:
