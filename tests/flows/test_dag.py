@@ -104,7 +104,7 @@ def test_another_store_one_worker_and_a_server_of_ones_own_give_the_same_bytes(
     expected = {key: value for key, value in content_of(tiny_run.store).items() if key.split("/")[0] in stages}
     assert content_of(store) == expected
     assert len(expected) == len(stages)
-    assert num_parts(expected) > 30
+    assert num_parts(expected) > 20
 
 
 def test_damaged_parts_are_found_by_verify_and_rebuilt_by_the_next_run(

@@ -1,5 +1,6 @@
 """One S3 server for all tests of the session, in a folder of its own, and stores in it."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,7 +17,12 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A server with signature checking. Its objects are shared: take a prefix of your own."""
     if find_spec("swift") is None:
         pytest.skip("the S3 server is not installed: pip install -e '.[s3-server]' (Linux)")
-    with running(tmp_path_factory.mktemp("s3")) as server:
+    folder = tmp_path_factory.mktemp("s3")
+    try:
+        os.setxattr(folder, "user.pretrain", b"1")
+    except OSError as error:
+        pytest.skip(f"{folder} has no user xattrs ({error}), where the S3 server keeps its metadata; set TMPDIR")
+    with running(folder) as server:
         yield server
 
 

@@ -19,6 +19,8 @@ from tests.s3.bucket import objects_of
 from tests.s3.server import BUCKET, KEY, READER_KEY, READER_SECRET, S3Server
 from tests.tiny import write_recipe
 
+pytestmark = pytest.mark.slow  # half a minute of commands that end in a refusal
+
 NO_CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",

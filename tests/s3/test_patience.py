@@ -21,6 +21,8 @@ from pretrain.errors import StoreError
 from pretrain.remote_store import RemoteStore
 from tests.s3.server import BUCKET, S3Server, start
 
+pytestmark = pytest.mark.slow  # waits for servers that come back, and for those that do not
+
 DATA = b"the bytes that were put"
 
 
