@@ -1,18 +1,21 @@
 """The `pretrain` command: the library's commands, and `run`, which goes through the Prefect flow."""
 
+from collections.abc import Sequence
+
 from flows.server import configured_api_url, ensure_prefect_api
 from pretrain.cli.app import app
 from pretrain.cli.run import make_run_command
+from pretrain.planning import PlannedStage
 from pretrain.progress import LoggedProgress
-from pretrain.runs import recorded_run
+from pretrain.runs import record_cached_run
 from pretrain.spec import RunSpec
 
 
-def execute(spec: RunSpec, everything_is_cached: bool) -> None:
+def execute(spec: RunSpec, plan: Sequence[PlannedStage]) -> None:
     """Runs the flow; when there is nothing to do and no server to show it on, only keeps the record."""
-    if everything_is_cached and configured_api_url() is None:
-        with recorded_run(spec):
-            return
+    if configured_api_url() is None and all(stage.action == "cached" for stage in plan):
+        record_cached_run(spec, plan)
+        return
     starting = LoggedProgress("prefect")
     starting(0, 1, "connecting to the server, or starting an embedded one")
     ensure_prefect_api()

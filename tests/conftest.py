@@ -1,6 +1,7 @@
-"""What every test runs under: one thread, no network, no telemetry, a cache folder of its own."""
+"""What every test runs under: Ctrl-C heard, one thread, no network, no telemetry, a cache folder of its own."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,10 @@ os.environ.update(
     DO_NOT_TRACK="1",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
 )
+
+# A command that a script runs in the background inherits that SIGINT is ignored, and would hand it on to the runs that
+# tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,8 @@ The manifest is the only cache gate: an artifact is done when its manifest is th
 there with the size, and as far as is known the sha256, that the manifest says.
 """
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,17 +79,37 @@ class Damage:
     problem: Literal["missing", "wrong size", "wrong sha256"]
 
 
-@dataclass(frozen=True)
 class Artifact:
-    """A finished artifact in a store. Small and picklable: bytes stay where they are."""
+    """A finished artifact in a store: bytes stay where they are.
 
-    store: Store
-    manifest: Manifest
+    A pickle of it holds its name alone, and the manifest is read where it is asked for: with 10,000 parts it is 2 MB,
+    and every unit of work carries its inputs.
+    """
+
+    def __init__(self, store: Store, manifest: Manifest) -> None:
+        self.store = store
+        self.stage = manifest.stage
+        self.fingerprint = manifest.fingerprint
+        self._manifest: Manifest | None = manifest
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_manifest": None}
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it holds and came from.
+
+        Raises:
+            DamagedArtifactError: in another process than it was opened in, when the store has it no more.
+        """
+        if self._manifest is None:
+            self._manifest = _manifest_in(self.store, self.stage, self.fingerprint)
+        return self._manifest
 
     @property
     def key(self) -> str:
         """`<stage>/<fingerprint>`: its folder in the store and its name on the command line."""
-        return artifact_key(self.manifest.stage, self.manifest.fingerprint)
+        return artifact_key(self.stage, self.fingerprint)
 
     def parts(self, folder: str = "data/") -> list[PartRecord]:
         """The parts whose path starts with `folder`, in order of path."""
@@ -142,6 +164,18 @@ class Artifact:
         return paths[0].parents[depth]
 
 
+@functools.lru_cache(maxsize=16)
+def _manifest_in(store: Store, stage: str, fingerprint: str) -> Manifest:
+    """A manifest, read once a process: one of a worker serves every unit."""
+    manifest = read_manifest(store, stage, fingerprint)
+    if manifest is None:
+        raise DamagedArtifactError(
+            f"{artifact_key(stage, fingerprint)} was removed from {store.url} while it was read: "
+            "run the same command again"
+        )
+    return manifest
+
+
 def artifact_key(stage: str, fingerprint: str) -> str:
     """The folder of an artifact in a store."""
     return f"{stage}/{fingerprint}"
@@ -159,10 +193,29 @@ def read_manifest(store: Store, stage: str, fingerprint: str, *, newer_too: bool
     Raises:
         StoreVersionError: it was written by a newer version of pretrain.
     """
+    key = artifact_key(stage, fingerprint)
     try:
-        data = store.read_bytes(f"{artifact_key(stage, fingerprint)}/manifest.json")
+        data = store.read_bytes(f"{key}/manifest.json")
     except (FileNotFoundError, DamagedArtifactError):
         return None
+    return parse_manifest(data, key, store.url, newer_too=newer_too)
+
+
+def read_manifests(store: Store, keys: Iterable[str]) -> list[Manifest]:
+    """The manifests of the artifacts that are finished, read at once; those of a newer schema are passed over.
+
+    Args:
+        store: the store.
+        keys: names of artifacts, `<stage>/<fingerprint>`.
+    """
+    names = {f"{key}/manifest.json": key for key in keys}
+    found = store.read_many(names).items()
+    manifests = (parse_manifest(data, names[name], store.url, newer_too=False) for name, data in found)
+    return [manifest for manifest in manifests if manifest is not None]
+
+
+def parse_manifest(data: bytes, key: str, url: str, *, newer_too: bool = True) -> Manifest | None:
+    """The manifest of the artifact `key` in its bytes, or None; arguments and errors as in `read_manifest`."""
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError:
@@ -171,11 +224,10 @@ def read_manifest(store: Store, stage: str, fingerprint: str, *, newer_too: bool
         return None
     if manifest.schema_version > SCHEMA_VERSION:
         raise StoreVersionError(
-            f"{store.url}/{artifact_key(stage, fingerprint)} has manifest schema {manifest.schema_version}, "
+            f"{url}/{key} has manifest schema {manifest.schema_version}, "
             f"this version reads up to {SCHEMA_VERSION}: upgrade pretrain"
         )
-    is_own = (manifest.stage, manifest.fingerprint) == (stage, fingerprint)
-    return manifest if is_own else None
+    return manifest if artifact_key(manifest.stage, manifest.fingerprint) == key else None
 
 
 def find_damage(artifact: Artifact, hashes: FileHashes, *, rehash: bool) -> list[Damage]:

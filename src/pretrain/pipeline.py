@@ -6,10 +6,11 @@
 This is all there is to running a stage; Prefect adds retries, states and a picture.
 """
 
+import contextlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +24,11 @@ from pretrain.artifact import (
     read_manifest,
 )
 from pretrain.dag import Node, node
-from pretrain.errors import InputError, NotInStoreError, PretrainError, UsageError
+from pretrain.errors import InputError, NotInStoreError, PretrainError, StoreError, UsageError
 from pretrain.external import ExternalInput, Surroundings
 from pretrain.filehash import FileHashes
 from pretrain.fingerprint import fingerprint
+from pretrain.leases import claimed, leased, machine_id
 from pretrain.progress import Progress
 from pretrain.provenance import provenance
 from pretrain.recipe import Recipe
@@ -162,7 +164,7 @@ class Pipeline:
             self._require_planned(identity)
             found = None if refresh else self.find(identity)
             if found is None:
-                with self.store.exclusive(artifact_key(stage, identity.fingerprint)):
+                with self._alone(identity, inputs):
                     # Another run may have built it meanwhile.
                     found = None if refresh else self.find(identity, discard_damaged=True)
                     if found is None:
@@ -172,6 +174,18 @@ class Pipeline:
             raise
         logger.info("%s: cached", stage)
         return Outcome(found, "cached", 0.0)
+
+    @contextlib.contextmanager
+    def _alone(self, identity: StageIdentity, inputs: Mapping[str, Artifact]) -> Iterator[None]:
+        """Held by one process of this machine, and of all where the store is remote; what is used stays meanwhile."""
+        key = artifact_key(identity.stage, identity.fingerprint)
+        used = [key, *(artifact.key for artifact in inputs.values())]
+        with contextlib.ExitStack() as held:
+            held.enter_context(self.store.exclusive(key))
+            lease = held.enter_context(leased(self.store, used, self._run_id))
+            if not self.store.is_local:
+                held.enter_context(claimed(self.store, key, lease, machine=machine_id()))
+            yield
 
     def _require_planned(self, identity: StageIdentity) -> None:
         expected = self._expected.get(identity.stage, identity.fingerprint)
@@ -215,11 +229,11 @@ class Pipeline:
                 raise
             return Outcome(found, "cached", 0.0)
         seconds = time.monotonic() - started
-        artifact = self._commit(identity, context, stats, seconds)
-        logger.info("%s: built in %.1f s", identity.stage, seconds)
-        return Outcome(artifact, "built", seconds)
+        outcome = self._commit(identity, context, stats, seconds)
+        logger.info("%s: %s in %.1f s", identity.stage, outcome.action, seconds)
+        return outcome
 
-    def _commit(self, identity: StageIdentity, context: StageContext[Any], stats: Stats, seconds: float) -> Artifact:
+    def _commit(self, identity: StageIdentity, context: StageContext[Any], stats: Stats, seconds: float) -> Outcome:
         files = [file for receipt in context.receipts.values() for file in receipt.files]
         measured = stats.pop("measured", {})
         manifest = Manifest(
@@ -232,10 +246,26 @@ class Pipeline:
             stats=stats,
             provenance=provenance(identity.stage, seconds, measured, self._run_id),
         )
-        self.store.write_bytes(f"{context.artifact_key}/manifest.json", manifest.to_bytes())
+        outcome = self._put_manifest(manifest, f"{context.artifact_key}/manifest.json", seconds)
         if any(file.path.startswith("scratch/") for file in files):
             self.store.delete(f"{context.artifact_key}/scratch")
-        return Artifact(self.store, manifest)
+        return outcome
+
+    def _put_manifest(self, manifest: Manifest, key: str, seconds: float) -> Outcome:
+        """Commits the artifact, or takes the one that another run committed in the meantime."""
+        if not self.store.create_bytes(key, manifest.to_bytes()):
+            other = read_manifest(self.store, manifest.stage, manifest.fingerprint)
+            if other is not None and other.content() == manifest.content():
+                return Outcome(Artifact(self.store, other), "cached", 0.0)
+            # Training on two kinds of machine gives two sets of weights, and the parts may be of either.
+            self.store.delete(key)
+            if other is not None:
+                raise StoreError(
+                    f"another machine built {key.removesuffix('/manifest.json')} at the same time, with other results; "
+                    "it was taken back: run the same command again"
+                )
+            self.store.write_bytes(key, manifest.to_bytes())
+        return Outcome(Artifact(self.store, manifest), "built", seconds)
 
 
 def _compute(this: Node, context: StageContext[Any]) -> Stats:

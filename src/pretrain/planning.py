@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pretrain.artifact import Artifact, Manifest, artifact_key, find_damage, read_manifest
+from pretrain.artifact import Artifact, Manifest, artifact_key, find_damage, read_manifest, read_manifests
 from pretrain.dag import node, stages_of
 from pretrain.pipeline import Pipeline, StageIdentity
 from pretrain.store import Store
@@ -12,12 +12,13 @@ from pretrain.store import Store
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage of a plan. `reasons` say why it has to be built; a cached stage has none."""
+    """One stage of a plan. `reasons` say why it has to be built; a cached stage has a manifest instead."""
 
     stage: str
     fingerprint: str
     action: Literal["cached", "build"]
     reasons: tuple[str, ...]
+    manifest: Manifest | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The stage as in `pretrain plan --json`."""
@@ -40,25 +41,43 @@ def make_plan(pipeline: Pipeline, until: str | None = None, refresh: Sequence[st
     Raises:
         InputError: outside content that the recipe names is not there.
     """
-    plan: list[PlannedStage] = []
-    fingerprints: dict[str, str] = {}
+    return [
+        _planned(pipeline, identity, is_refreshed=identity.stage in refresh)
+        for identity in identify_all(pipeline, until)
+    ]
+
+
+def identify_all(pipeline: Pipeline, until: str | None = None) -> list[StageIdentity]:
+    """What every stage's artifact is, in the order of the DAG. Does not look into the store.
+
+    Raises:
+        InputError: outside content that the recipe names is not there.
+    """
+    identities: dict[str, StageIdentity] = {}
     for stage in stages_of(pipeline.recipe, until):
         roles = node(stage).inputs(pipeline.recipe)
-        identity = pipeline.identify(stage, {role: fingerprints[name] for role, name in roles.items()})
-        fingerprints[stage] = identity.fingerprint
-        reasons = ["asked for by --refresh"] if stage in refresh else list(_reasons(pipeline, identity))
-        action: Literal["cached", "build"] = "build" if reasons else "cached"
-        plan.append(PlannedStage(stage, identity.fingerprint, action, tuple(reasons)))
-    return plan
+        fingerprints = {role: identities[name].fingerprint for role, name in roles.items()}
+        identities[stage] = pipeline.identify(stage, fingerprints)
+    return list(identities.values())
 
 
-def _reasons(pipeline: Pipeline, identity: StageIdentity) -> Iterator[str]:
-    store, stage = pipeline.store, identity.stage
-    manifest = read_manifest(store, stage, identity.fingerprint)
-    if manifest is not None:
-        for damage in find_damage(Artifact(store, manifest), pipeline.hashes, rehash=False):
-            yield f"{damage.path} is damaged ({damage.problem})"
-        return
+def _planned(pipeline: Pipeline, identity: StageIdentity, *, is_refreshed: bool) -> PlannedStage:
+    stage, fingerprint = identity.stage, identity.fingerprint
+    manifest = None if is_refreshed else read_manifest(pipeline.store, stage, fingerprint)
+    if is_refreshed:
+        reasons = ["asked for by --refresh"]
+    elif manifest is not None:
+        damage = find_damage(Artifact(pipeline.store, manifest), pipeline.hashes, rehash=False)
+        reasons = [f"{part.path} is damaged ({part.problem})" for part in damage]
+    else:
+        reasons = list(_reasons(pipeline.store, identity))
+    if reasons:
+        return PlannedStage(stage, fingerprint, "build", tuple(reasons))
+    return PlannedStage(stage, fingerprint, "cached", (), manifest)
+
+
+def _reasons(store: Store, identity: StageIdentity) -> Iterator[str]:
+    stage = identity.stage
     if store.list_sizes(f"{artifact_key(stage, identity.fingerprint)}/receipts"):
         yield "an earlier build was not finished; its completed units are kept"
         return
@@ -70,8 +89,8 @@ def _reasons(pipeline: Pipeline, identity: StageIdentity) -> Iterator[str]:
 
 
 def _nearest(store: Store, identity: StageIdentity) -> Manifest | None:
-    found = (read_manifest(store, identity.stage, name, newer_too=False) for name in store.list_folders(identity.stage))
-    manifests = [manifest for manifest in found if manifest is not None]
+    names = store.list_folders(identity.stage)
+    manifests = read_manifests(store, [artifact_key(identity.stage, name) for name in names])
     return min(manifests, key=lambda m: (len(list(_differences(m, identity))), m.fingerprint), default=None)
 
 

@@ -5,6 +5,7 @@ kept there as if it had been fetched. A copy counts only while its sha256 is rem
 """
 
 import contextlib
+import datetime
 import shutil
 import time
 import uuid
@@ -19,7 +20,7 @@ from fsspec.core import split_protocol
 from pretrain.errors import DamagedArtifactError, UsageError
 from pretrain.fetched import ABANDONED_SECONDS, FetchedFiles
 from pretrain.filehash import FileHashes, cache_dir, sha256_of_file
-from pretrain.store import locked, removed_on_error, storage_errors
+from pretrain.store import Entry, locked, removed_on_error, storage_errors
 
 _NUM_READS_AT_ONCE = 16
 _S3 = {"s3", "s3a"}
@@ -42,14 +43,23 @@ class Objects(Protocol):
     def fetch(self, key: str, path: Path) -> str:
         """Writes an object to a local file; returns the sha256 of its bytes."""
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Size in bytes of every object under a folder."""
+    def create(self, key: str, data: bytes) -> bool:
+        """Puts an object whole unless one is there, as far as the server can; whether `data` is there now."""
+
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """Size and time of every object under a folder."""
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders right under a folder, sorted."""
 
     def delete(self, key: str) -> None:
         """Removes an object and everything under it as a folder; nothing there is no error."""
+
+    def unfinished(self) -> dict[str, Entry]:
+        """Uploads that were begun and not ended, by a name that `abort` takes."""
+
+    def abort(self, name: str) -> None:
+        """Ends an unfinished upload and frees its space; nothing there is no error."""
 
 
 class RemoteStore:
@@ -63,6 +73,12 @@ class RemoteStore:
         self._has_answered = False
         self._objects: Objects | None = None
         self._fetched: FetchedFiles | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RemoteStore) and other.url == self.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
 
     def __getstate__(self) -> dict[str, Any]:
         # Connections do not cross a process boundary; that the server was there once does, and gives it more patience.
@@ -92,6 +108,10 @@ class RemoteStore:
     def write_bytes(self, key: str, data: bytes) -> None:
         with storage_errors("writing", f"{self.url}/{key}"):
             self._open().write(key, data)
+
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        with storage_errors("writing", f"{self.url}/{key}"):
+            return self._open().create(key, data)
 
     def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
         with storage_errors("writing", f"{self.url}/{key}"):
@@ -127,8 +147,19 @@ class RemoteStore:
         return path
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
+        return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}
+
+    def list_entries(self, prefix: str) -> dict[str, Entry]:
         with storage_errors("listing", f"{self.url}/{prefix}"):
-            return self._open().sizes(prefix)
+            return self._open().entries(prefix)
+
+    def list_unfinished(self) -> dict[str, Entry]:
+        with storage_errors("listing", self.url):
+            return self._open().unfinished()
+
+    def delete_unfinished(self, name: str) -> None:
+        with storage_errors("removing", self.url):
+            self._open().abort(name)
 
     def list_folders(self, prefix: str) -> list[str]:
         with storage_errors("listing", f"{self.url}/{prefix}"):
@@ -201,15 +232,23 @@ class FilesystemObjects:
         self._filesystem.get_file(f"{self._root}/{key}", str(path))
         return sha256_of_file(path)
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Size in bytes of every object under a folder."""
+    def create(self, key: str, data: bytes) -> bool:
+        """Puts an object where none is; the check comes before the write."""
+        try:
+            return self.read(key) == data
+        except FileNotFoundError:
+            self.write(key, data)
+            return True
+
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """Size and time of every object under a folder."""
         self._filesystem.invalidate_cache()
         try:
             found = self._filesystem.find(f"{self._root}/{prefix}", detail=True)
         except FileNotFoundError:
             return {}
         start = len(self._root.strip("/")) + 1
-        return {path.strip("/")[start:]: int(info["size"]) for path, info in found.items()}
+        return {path.strip("/")[start:]: Entry(int(info["size"]), _modified(info)) for path, info in found.items()}
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders right under a folder, sorted."""
@@ -224,6 +263,25 @@ class FilesystemObjects:
         """Removes an object and everything under it as a folder; nothing there is no error."""
         with contextlib.suppress(FileNotFoundError):
             self._filesystem.rm(f"{self._root}/{key}", recursive=True)
+
+    def unfinished(self) -> dict[str, Entry]:
+        """Nothing: fsspec does not tell."""
+        return {}
+
+    def abort(self, name: str) -> None:
+        """Nothing, for what is not listed."""
+
+
+def _modified(info: dict[str, Any]) -> float | None:
+    """The time of an object in the words of several file systems of fsspec."""
+    found = next(
+        (info[name] for name in ("mtime", "LastModified", "updated", "last_modified", "created") if name in info), None
+    )
+    if isinstance(found, str):
+        found = datetime.datetime.fromisoformat(found)
+    if isinstance(found, datetime.datetime):
+        found = found.timestamp()
+    return float(found) if isinstance(found, (int, float)) else None
 
 
 def _remove_abandoned(folder: Path) -> None:

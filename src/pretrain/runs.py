@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pretrain.artifact import read_manifest
+from pretrain.artifact import artifact_key, read_manifest
 from pretrain.errors import NotInStoreError, PretrainError, StageError
-from pretrain.planning import PlannedStage, make_plan
+from pretrain.leases import leased
+from pretrain.planning import PlannedStage, identify_all, make_plan
 from pretrain.spec import RunSpec
 from pretrain.store import Store, open_store
 
@@ -45,7 +46,7 @@ class RunError(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """One execution of a recipe."""
+    """One execution of a recipe. `planned` are the fingerprints by stage that it set out to have."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,6 +60,7 @@ class RunRecord(BaseModel):
     recipe_path: str
     recipe: dict[str, Any]
     overrides: list[str] = []
+    planned: dict[str, str] = {}
 
     def stage(self, name: str) -> StageRecord:
         """The record of a stage.
@@ -101,7 +103,7 @@ def finish_run(
     """The record at the end: each planned stage that the store has now, built by this run or found."""
     stages = []
     for planned in before:
-        manifest = read_manifest(store, planned.stage, planned.fingerprint)
+        manifest = planned.manifest or read_manifest(store, planned.stage, planned.fingerprint)
         if manifest is None:
             continue
         is_built_here = manifest.provenance.get("run_id") == record.run_id
@@ -122,32 +124,43 @@ def finish_run(
 
 @contextlib.contextmanager
 def recorded_run(spec: RunSpec) -> Iterator[RunSpec]:
-    """Keeps the record of a run around its execution; yields the spec with its run id.
+    """Keeps the record of a run around its execution, and its artifacts from `pretrain gc`.
+
+    Yields the spec with its run id and what was planned.
 
     Raises:
         PretrainError: whatever the block raised, after the record says so.
     """
     spec = spec.resolved()
-    record = new_run(spec)
-    store = open_store(spec.store)
-    before = make_plan(spec.pipeline(), spec.until, spec.refresh)
-    save_run(store, record)
-    started = time.monotonic()
-    planned = {stage.stage: stage.fingerprint for stage in before}
-    try:
-        yield spec.model_copy(update={"run_id": record.run_id, "planned": planned})
-    except BaseException as error:
-        with contextlib.suppress(PretrainError):  # a store that fails here has failed the run already
-            ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
-            save_run(store, _failed(ended, before, spec, error))
-        raise
-    ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
-    missing = set(planned) - {stage.stage for stage in ended.stages}
-    if missing:
-        incomplete = StageError(f"the run ended without {', '.join(sorted(missing))}: run the same command again")
-        save_run(store, _failed(ended, before, spec, incomplete))
-        raise incomplete
-    save_run(store, ended)
+    record, pipeline = new_run(spec), spec.pipeline()
+    store = pipeline.store
+    planned = {identity.stage: identity.fingerprint for identity in identify_all(pipeline, spec.until)}
+    record = record.model_copy(update={"planned": planned})
+    with leased(store, [artifact_key(*names) for names in planned.items()], record.run_id):
+        save_run(store, record)
+        before = make_plan(pipeline, spec.until, spec.refresh)
+        started = time.monotonic()
+        try:
+            yield spec.model_copy(update={"run_id": record.run_id, "planned": planned})
+        except BaseException as error:
+            with contextlib.suppress(PretrainError):  # a store that fails here has failed the run already
+                ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
+                save_run(store, _failed(ended, before, spec, error))
+            raise
+        ended = finish_run(record, store, before, time.monotonic() - started, spec.refresh)
+        missing = set(planned) - {stage.stage for stage in ended.stages}
+        if missing:
+            incomplete = StageError(f"the run ended without {', '.join(sorted(missing))}: run the same command again")
+            save_run(store, _failed(ended, before, spec, incomplete))
+            raise incomplete
+        save_run(store, ended)
+
+
+def record_cached_run(spec: RunSpec, plan: Sequence[PlannedStage]) -> None:
+    """Writes the record of a run that found every stage in the store."""
+    record, store = new_run(spec), open_store(spec.store)
+    planned = {stage.stage: stage.fingerprint for stage in plan}
+    save_run(store, finish_run(record.model_copy(update={"planned": planned}), store, plan, 0.0))
 
 
 def resume_command(spec: RunSpec, begun: Sequence[str] = ()) -> str:

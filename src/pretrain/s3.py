@@ -33,7 +33,8 @@ from botocore.config import Config
 from pretrain.errors import DamagedArtifactError, StorePermissionError, UsageError
 from pretrain.filehash import sha256_of_file
 from pretrain.redaction import without_secrets
-from pretrain.s3_errors import CLIENT_ERRORS, code_of, is_answer, may_pass, store_error
+from pretrain.s3_errors import CLIENT_ERRORS, code_of, is_answer, may_pass, read_page, status_of, store_error
+from pretrain.store import Entry
 
 T = TypeVar("T")
 
@@ -54,7 +55,6 @@ MAX_WRONG_READS = 3  # a body that differs from its sha256 so often is damaged i
 MAX_DELETED_AT_ONCE = 1000  # of S3
 _CHUNK_BYTES = 1 << 20
 _DIGEST = "sha256"  # name of the metadata
-_ABSENT = {"NoSuchKey", "NotFound", "404"}
 
 
 class _WrongBytesError(Exception):
@@ -113,6 +113,30 @@ class S3Objects:
         """Puts an object whole."""
         self._put(key, data, hashlib.sha256(data).hexdigest())
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Puts an object whole unless one is there, by If-None-Match; whether `data` is what is there now.
+
+        A server that does not know the header overwrites; one that refuses it is asked without.
+        """
+        request = self._whole(key, data, hashlib.sha256(data).hexdigest())
+
+        def put() -> bool:
+            try:
+                self._client.put_object(**request, IfNoneMatch="*")
+            except botocore.exceptions.ClientError as error:
+                if status_of(error) == 412:
+                    return False
+                if code_of(error) != "NotImplemented":
+                    raise
+                self._client.put_object(**request)
+            return True
+
+        if self._patiently("writing", key, put):
+            return True
+        with contextlib.suppress(FileNotFoundError):  # removed again meanwhile
+            return self.read(key) == data  # ours, where the answer to an earlier try was lost
+        return False
+
     def put(self, path: Path, key: str, sha256: str | None) -> None:
         """Puts a local file, in parts where it is large; no one sees it before it is whole."""
         digest = sha256 or sha256_of_file(path)
@@ -139,12 +163,16 @@ class S3Objects:
 
         return self._patiently("fetching", key, get)
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Size in bytes of every object under a folder."""
+    def entries(self, prefix: str) -> dict[str, Entry]:
+        """Size and time of every object under a folder."""
         start = len(self._prefix)
         pages = self._list(_folder(prefix))
         found = itertools.chain.from_iterable(page.get("Contents", []) for page in pages)
-        return {entry["Key"][start:]: int(entry["Size"]) for entry in found if not entry["Key"].endswith("/")}
+        return {
+            entry["Key"][start:]: Entry(int(entry["Size"]), entry["LastModified"].timestamp())
+            for entry in found
+            if not entry["Key"].endswith("/")
+        }
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders right under a folder."""
@@ -154,10 +182,39 @@ class S3Objects:
 
     def delete(self, key: str) -> None:
         """Removes an object and every object under it as a folder."""
-        keys = [self._prefix + name for name in (key, *self.sizes(key))]
+        keys = [self._prefix + name for name in (key, *self.entries(key))]
         for first in range(0, len(keys), MAX_DELETED_AT_ONCE):
             batch = [{"Key": name} for name in keys[first : first + MAX_DELETED_AT_ONCE]]
             self._patiently("removing", key, functools.partial(self._delete, batch))
+
+    def unfinished(self) -> dict[str, Entry]:
+        """Multipart uploads under the prefix that were begun and not ended, as `<key>?<upload id>`; sizes unknown."""
+        found: dict[str, Entry] = {}
+        marker: dict[str, str] = {}
+        while True:
+            request = {"Bucket": self.bucket, "Prefix": self._prefix, **marker}
+            ask = functools.partial(read_page, self._client.list_multipart_uploads, request)
+            page = self._patiently("listing", "", ask)
+            for upload in page.get("Uploads", []):
+                name = f"{upload['Key'].removeprefix(self._prefix)}?{upload['UploadId']}"
+                found[name] = Entry(0, upload["Initiated"].timestamp())
+            if not page.get("IsTruncated"):
+                return found
+            marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def abort(self, name: str) -> None:
+        """Ends an upload of `unfinished`."""
+        key, _, upload = name.rpartition("?")
+        place = {"Bucket": self.bucket, "Key": self._prefix + key, "UploadId": upload}
+
+        def end() -> None:
+            try:
+                self._client.abort_multipart_upload(**place)
+            except botocore.exceptions.ClientError as error:
+                if code_of(error) != "NoSuchUpload":
+                    raise
+
+        self._patiently("removing", key, end)
 
     def _delete(self, batch: list[dict[str, str]]) -> None:
         answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
@@ -170,15 +227,18 @@ class S3Objects:
         token: dict[str, str] = {}
         while True:
             request = {"Bucket": self.bucket, "Prefix": self._prefix + prefix, **options, **token}
-            page = self._patiently("listing", prefix, functools.partial(self._client.list_objects_v2, **request))
+            ask = functools.partial(read_page, self._client.list_objects_v2, request)
+            page = self._patiently("listing", prefix, ask)
             yield page
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _put(self, key: str, data: bytes, digest: str) -> None:
-        request = {"Bucket": self.bucket, "Key": self._prefix + key, "Metadata": {_DIGEST: digest}, "Body": data}
-        self._patiently("writing", key, functools.partial(self._client.put_object, **request))
+        self._patiently("writing", key, functools.partial(self._client.put_object, **self._whole(key, data, digest)))
+
+    def _whole(self, key: str, data: bytes, digest: str) -> dict[str, Any]:
+        return {"Bucket": self.bucket, "Key": self._prefix + key, "Metadata": {_DIGEST: digest}, "Body": data}
 
     def _put_parts(self, path: Path, key: str, digest: str) -> None:
         place = {"Bucket": self.bucket, "Key": self._prefix + key}
@@ -280,7 +340,8 @@ class S3Objects:
             self.has_answered, self._has_failed = False, True  # who comes next need not wait as long again
         elif is_answer(error):
             self.has_answered = True
-            if action in {"reading", "fetching"} and code_of(error) in _ABSENT:
+            is_absent = status_of(error) == 404 and code_of(error) != "NoSuchBucket"
+            if action in {"reading", "fetching"} and is_absent:
                 raise FileNotFoundError(place) from error
         refusal = store_error(error, action, place, self.bucket, self.endpoint)
         if isinstance(refusal, StorePermissionError):

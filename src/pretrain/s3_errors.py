@@ -1,6 +1,6 @@
 """What an S3 server or client says when it fails: what may pass by itself, and what to tell the user of the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import botocore.exceptions as boto
@@ -12,6 +12,7 @@ from pretrain.errors import PretrainError, StoreError, StoreFullError, StorePerm
 # OperationAborted (409): a conflicting request is at work on the key. The digests: the body was changed on its way.
 _PASSING_CODES = {
     "BadDigest",
+    "ConditionalRequestConflict",
     "IncompleteBody",
     "InternalError",
     "OperationAborted",
@@ -84,6 +85,30 @@ def may_pass(error: BaseException) -> bool:
 def is_answer(error: BaseException) -> bool:
     """Whether a server of S3 answered, be it with a refusal."""
     return isinstance(error, boto.ClientError) and not may_pass(error)
+
+
+def read_page(list_page: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+    """One page of a listing, every entry of which can be used.
+
+    Raises:
+        ResponseParserError: one cannot: no sha256 guards a listing, so this is all that shows wrong bytes in it.
+    """
+    try:
+        page = list_page(**request)
+        for entry in page.get("Contents", []):
+            _require_below(request["Prefix"], entry["Key"], entry["Size"], entry["LastModified"])
+        for entry in page.get("CommonPrefixes", []):
+            _require_below(request["Prefix"], entry["Prefix"])
+        for entry in page.get("Uploads", []):
+            _require_below(request["Prefix"], entry["Key"], entry["UploadId"], entry["Initiated"])
+    except (KeyError, ValueError) as error:  # of a number or a time, botocore lets Python's own pass
+        raise ResponseParserError(f"a listing cannot be read ({error!r})") from error
+    return page
+
+
+def _require_below(prefix: str, key: str, *_: object) -> None:
+    if not key.startswith(prefix):
+        raise ValueError(f"{key!r} is not under {prefix!r}")
 
 
 def store_error(error: Exception, action: str, place: str, bucket: str, endpoint: str) -> PretrainError:

@@ -14,7 +14,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fsspec.core import split_protocol
 
@@ -27,13 +27,25 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CLIENT_LIBRARIES = {"aiohttp"}  # its errors are no OSErrors
 _READING = {"reading", "fetching", "listing"}
+_UNFINISHED = ".tmp"
+_LOCKS = ".locks"
+_HIDDEN = {_UNFINISHED, _LOCKS}
+
+
+class Entry(NamedTuple):
+    """One file of a listing: its size, and when it was written by the store's own clock (Unix time), where known."""
+
+    bytes: int
+    modified: float | None
 
 
 class Store(Protocol):
-    """What the engine needs of a store. Instances are small and can be pickled."""
+    """What the engine needs of a store. Instances are small, can be pickled, and are equal at the same url."""
 
     url: str
     is_local: bool
+
+    def __hash__(self) -> int: ...
 
     def read_bytes(self, key: str) -> bytes:
         """The bytes of `key`. Raises FileNotFoundError."""
@@ -46,6 +58,13 @@ class Store(Protocol):
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Puts `data` whole under `key`, replacing what was there."""
+
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        """Puts `data` whole under `key` unless something is there; returns whether `data` is what is there now.
+
+        Atomic on a local file system, and in S3 as far as the server honours If-None-Match. One that does not
+        replaces what was there: nothing may rest on this for being right, only for not doing work twice.
+        """
 
     def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
         """Moves the local file `path` whole to `key`.
@@ -74,8 +93,17 @@ class Store(Protocol):
     def list_sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every key under `prefix` (a folder), temporary files left out."""
 
+    def list_entries(self, prefix: str) -> dict[str, Entry]:
+        """As `list_sizes`, with the time of each file."""
+
     def list_folders(self, prefix: str) -> list[str]:
         """Names of the folders right under `prefix`, sorted."""
+
+    def list_unfinished(self) -> dict[str, Entry]:
+        """What writes that were cut short left behind, which no listing and no reader sees: names, sizes, times."""
+
+    def delete_unfinished(self, name: str) -> None:
+        """Removes one of `list_unfinished`; nothing there is no error."""
 
     def delete(self, key: str) -> None:
         """Removes a key or everything under a folder; nothing there is no error."""
@@ -151,6 +179,12 @@ class LocalStore:
         self.root = root.expanduser().absolute()
         self.url = str(self.root)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LocalStore) and other.url == self.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
     def read_bytes(self, key: str) -> bytes:
         with storage_errors("reading", f"{self.url}/{key}"):
             return (self.root / key).read_bytes()
@@ -178,8 +212,24 @@ class LocalStore:
             path.replace(target)
             _flush(target.parent)
 
+    def create_bytes(self, key: str, data: bytes) -> bool:
+        path, target = self.scratch_file(key), self.root / key
+        with storage_errors("writing", str(target)):
+            try:
+                path.write_bytes(data)
+                _flush(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(path, target)  # unlike a rename, it fails where something is
+                except FileExistsError:
+                    return target.read_bytes() == data
+                _flush(target.parent)
+            finally:
+                path.unlink(missing_ok=True)
+        return True
+
     def scratch_file(self, key: str) -> Path:
-        folder = self.root / ".tmp"  # on the file system of the store, so that the rename is atomic
+        folder = self.root / _UNFINISHED  # on the file system of the store, so that the rename is atomic
         with storage_errors("writing", str(folder)):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
@@ -188,14 +238,20 @@ class LocalStore:
         return self.root / key
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
-        sizes = {}
+        return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}
+
+    def list_entries(self, prefix: str) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
+        top = str(self.root / prefix)
         with storage_errors("listing", f"{self.url}/{prefix}"):
-            for folder, _, names in os.walk(self.root / prefix, onerror=_raise_unless_missing):
+            for folder, folders, names in os.walk(top, onerror=_raise_unless_missing):
+                folders[:] = [name for name in folders if name not in _HIDDEN or folder != self.url]
+                start = os.path.relpath(folder, self.root)
                 for name in names:
-                    path = Path(folder) / name
                     with contextlib.suppress(FileNotFoundError):  # removed by another run meanwhile
-                        sizes[path.relative_to(self.root).as_posix()] = path.stat().st_size
-        return sizes
+                        found = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118  10,000 parts at once
+                        entries[f"{start}/{name}" if start != "." else name] = Entry(found.st_size, found.st_mtime)
+        return entries
 
     def list_folders(self, prefix: str) -> list[str]:
         folder = self.root / prefix
@@ -203,6 +259,19 @@ class LocalStore:
             if not folder.is_dir():
                 return []
             return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+    def list_unfinished(self) -> dict[str, Entry]:
+        entries = {}
+        with storage_errors("listing", f"{self.url}/{_UNFINISHED}"), contextlib.suppress(FileNotFoundError):
+            for path in (self.root / _UNFINISHED).iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    found = path.stat()
+                    # what a writer does with a file, closing and renaming included, moves its ctime
+                    entries[f"{_UNFINISHED}/{path.name}"] = Entry(found.st_size, max(found.st_mtime, found.st_ctime))
+        return entries
+
+    def delete_unfinished(self, name: str) -> None:
+        self.delete(name)
 
     def delete(self, key: str) -> None:
         path = self.root / key
@@ -213,7 +282,7 @@ class LocalStore:
                 path.unlink()
 
     def exclusive(self, key: str) -> contextlib.AbstractContextManager[None]:
-        return locked(self.root / ".locks" / key.replace("/", "-"))
+        return locked(self.root / _LOCKS / key.replace("/", "-"))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ Every command takes `--store` and `--json`; with `--json`, stdout carries one JS
 import typer
 
 from pretrain.cli.artifacts import ls_command, show_command, verify_command
+from pretrain.cli.gc import gc_command
 from pretrain.cli.plan import plan_command
 from pretrain.cli.sample import sample_command
 from pretrain.cli.why import why_command
@@ -23,4 +24,5 @@ app.command("ls")(ls_command)
 app.command("show")(show_command)
 app.command("verify")(verify_command)
 app.command("why")(why_command)
+app.command("gc")(gc_command)
 app.command("sample")(sample_command)

@@ -5,7 +5,7 @@ does not depend on an orchestrator.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,13 +22,13 @@ from pretrain.cli.common import (
 from pretrain.cli.progress import shown_progress
 from pretrain.cli.summary import print_summary
 from pretrain.errors import PretrainError, StageError
-from pretrain.planning import make_plan
+from pretrain.planning import PlannedStage, make_plan
 from pretrain.runs import RunError, RunRecord, describe_end, load_run, new_run, resume_command, save_run
 from pretrain.spec import RunSpec
 from pretrain.store import open_store
 
-# Executes a spec; told whether every stage is in the store already.
-Execute = Callable[[RunSpec, bool], None]
+# Executes a spec; told the plan, from which it sees whether every stage is in the store already.
+Execute = Callable[[RunSpec, Sequence[PlannedStage]], None]
 
 
 def make_run_command(execute: Execute) -> Callable[..., None]:
@@ -91,7 +91,7 @@ def _execute(spec: RunSpec, execute: Execute) -> None:
         plan = make_plan(spec.pipeline(), spec.until, spec.refresh)
         save_run(open_store(spec.store), new_run(spec))  # a store that refuses to be written says so at once
         with shown_progress(len(plan)):
-            execute(spec, all(stage.action == "cached" for stage in plan))
+            execute(spec, plan)
     except PretrainError:
         raise
     except KeyboardInterrupt as stopped:
