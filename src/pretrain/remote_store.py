@@ -198,7 +198,7 @@ class RemoteStore:
         protocol = split_protocol(self.url)[0]
         try:
             if protocol in _S3:
-                from pretrain.s3 import open_objects
+                from pretrain.s3_client import open_objects
 
                 return open_objects(self.url)
             with storage_errors("opening", self.url):

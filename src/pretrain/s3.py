@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import botocore.exceptions
-import botocore.session
-from botocore.config import Config
 
 from pretrain.errors import DamagedArtifactError, StorePermissionError, UsageError
 from pretrain.filehash import sha256_of_file
@@ -43,8 +41,6 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 120.0
 FIRST_PATIENCE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 10.0
-CONNECT_TIMEOUT_SECONDS = 3.0
-READ_TIMEOUT_SECONDS = 30.0
 
 MAX_UPLOAD_PARTS = 10_000  # of S3
 MIN_UPLOAD_PART_BYTES = 16 << 20
@@ -67,33 +63,19 @@ def upload_part_bytes(total: int) -> int:
     return max(MIN_UPLOAD_PART_BYTES, math.ceil(total / MAX_UPLOAD_PARTS / mebibyte) * mebibyte)
 
 
-def open_objects(url: str) -> "S3Objects":
-    """The objects under `s3://bucket/prefix`: one client for all stores of a process under the same AWS settings.
-
-    Raises:
-        UsageError: the url names no bucket, or botocore cannot be set up as the environment says.
-    """
-    settings = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
-    return _open_objects(url, settings)
-
-
-@functools.lru_cache(maxsize=16)
-def _open_objects(url: str, settings: frozenset[tuple[str, str]]) -> "S3Objects":
-    return S3Objects(url)
-
-
 class S3Objects:
     """The objects under one prefix of a bucket; safe for several threads. Keys are relative to the prefix."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, client: Any) -> None:
         self.url = url
         self.bucket, _, prefix = url.partition("://")[2].partition("/")
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         if not self.bucket:
             raise UsageError(f"{url}: a store in S3 is s3://bucket or s3://bucket/prefix")
-        self._client = _make_client(url)
+        self._client = client
         self.endpoint = without_secrets(str(self._client.meta.endpoint_url))
         self.has_answered = False
+        self.is_refused = False
         self._has_failed = False
         self._random = random.Random()
 
@@ -154,12 +136,13 @@ class S3Objects:
         """
 
         def get() -> str:
-            answer = self._get_small(key, path)
-            if answer["ContentLength"] > DOWNLOAD_PART_BYTES:
-                self._get_parts(key, path, answer["ContentLength"], answer["ETag"])
-            digest = sha256_of_file(path)
-            _require(answer, digest)
-            return digest
+            digest = hashlib.sha256()
+            answer = self._get_first(key, path, digest)
+            total = int(answer.get("ContentRange", "/0").rpartition("/")[2])
+            if total > DOWNLOAD_PART_BYTES:
+                self._get_rest(key, path, total, answer["ETag"], digest)
+            _require(answer, digest.hexdigest())
+            return digest.hexdigest()
 
         return self._patiently("fetching", key, get)
 
@@ -274,18 +257,23 @@ class S3Objects:
             if found.get("Metadata", {}).get(_DIGEST) != digest:
                 raise
 
-    def _get_small(self, key: str, path: Path) -> dict[str, Any]:
-        answer: dict[str, Any] = self._client.get_object(Bucket=self.bucket, Key=self._prefix + key)
-        with contextlib.closing(answer["Body"]) as body:
-            if answer["ContentLength"] <= DOWNLOAD_PART_BYTES:
-                with path.open("wb") as file:
-                    for chunk in body.iter_chunks(_CHUNK_BYTES):
-                        file.write(chunk)
+    def _get_first(self, key: str, path: Path, digest: Any) -> dict[str, Any]:
+        place = {"Bucket": self.bucket, "Key": self._prefix + key}
+        try:
+            answer: dict[str, Any] = self._client.get_object(**place, Range=f"bytes=0-{DOWNLOAD_PART_BYTES - 1}")
+        except botocore.exceptions.ClientError as error:
+            if status_of(error) != 416:  # an empty object has no range
+                raise
+            answer = self._client.get_object(**place)
+        with contextlib.closing(answer["Body"]) as body, path.open("wb") as file:
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+                digest.update(chunk)
         return answer
 
-    def _get_parts(self, key: str, path: Path, total: int, etag: str) -> None:
+    def _get_rest(self, key: str, path: Path, total: int, etag: str, digest: Any) -> None:
         stop = threading.Event()
-        with path.open("wb") as file:
+        with path.open("r+b") as file:
 
             def get_part(first: int) -> None:
                 last = min(first + DOWNLOAD_PART_BYTES, total) - 1
@@ -300,7 +288,9 @@ class S3Objects:
 
                 os.pwrite(file.fileno(), self._patiently("fetching", key, get, stop), first)
 
-            _at_once(get_part, range(0, total, DOWNLOAD_PART_BYTES), NUM_DOWNLOADS_AT_ONCE, stop)
+            # hashed in order as they arrive, while those after them are on their way
+            for first in _each_at_once(get_part, range(DOWNLOAD_PART_BYTES, total, DOWNLOAD_PART_BYTES), stop):
+                digest.update(os.pread(file.fileno(), DOWNLOAD_PART_BYTES, first))
 
     def _patiently(self, action: str, key: str, request: Callable[[], T], stop: threading.Event | None = None) -> T:
         """What `request` gives, tried again while its failure may pass and patience lasts."""
@@ -345,23 +335,8 @@ class S3Objects:
                 raise FileNotFoundError(place) from error
         refusal = store_error(error, action, place, self.bucket, self.endpoint)
         if isinstance(refusal, StorePermissionError):
-            _open_objects.cache_clear()  # the next store of this process looks for credentials anew
+            self.is_refused = True
         raise refusal from error
-
-
-def _make_client(url: str) -> Any:
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"total_max_attempts": 1, "mode": "standard"},  # `_patiently` is the one place that tries again
-        max_pool_connections=2 * NUM_DOWNLOADS_AT_ONCE,
-        response_checksum_validation="when_required",  # every body is held against its sha256
-        tcp_keepalive=True,
-    )
-    try:
-        return botocore.session.Session().create_client("s3", config=config)
-    except (botocore.exceptions.BotoCoreError, ValueError) as error:  # a profile, region or endpoint that is none
-        raise UsageError(f"cannot open {url}: {error}; check the AWS_... variables and ~/.aws") from error
 
 
 def _require(answer: dict[str, Any], digest: str) -> None:
@@ -372,6 +347,20 @@ def _require(answer: dict[str, Any], digest: str) -> None:
 
 def _folder(prefix: str) -> str:
     return f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+
+
+def _each_at_once(function: Callable[[int], None], items: Sequence[int], stop: threading.Event) -> Iterator[int]:
+    """Each of `items` in its order, when `function` is done with it; the first failure ends the others."""
+    with ThreadPoolExecutor(NUM_DOWNLOADS_AT_ONCE) as threads:
+        futures = [threads.submit(function, item) for item in items]
+        try:
+            for item, future in zip(items, futures, strict=True):
+                future.result()
+                yield item
+        finally:
+            stop.set()
+            for future in futures:
+                future.cancel()
 
 
 def _at_once(function: Callable[[int], T], items: Sequence[int], num_threads: int, stop: threading.Event) -> list[T]:
