@@ -87,7 +87,7 @@ def test_a_holder_in_another_process_counts_until_it_is_killed(cache: Path) -> N
     holder.join()
     fetch(files, "f")
     assert names(cache) == ["d", "e", "f"]
-    assert list((cache / "fetched" / ".holders").iterdir()) == []
+    assert len(list((cache / "fetched" / ".holders").iterdir())) == 1  # its own
 
 
 def test_a_broken_index_is_begun_anew(cache: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pretrain.artifact import Artifact, Manifest, artifact_key, read_manifest
+from pretrain.artifact import Artifact, Manifest, artifact_key, read_manifest, read_manifests
 from pretrain.dag import NODES
 from pretrain.errors import NotInStoreError
 from pretrain.runs import list_run_ids, load_run
@@ -13,9 +13,8 @@ from pretrain.store import Store
 
 def all_artifacts(store: Store) -> list[Artifact]:
     """Every finished artifact, in the order of the DAG."""
-    names = [(node.name, name) for node in NODES for name in store.list_folders(node.name)]
-    manifests = (read_manifest(store, stage, name, newer_too=False) for stage, name in names)
-    return [Artifact(store, manifest) for manifest in manifests if manifest is not None]
+    keys = [artifact_key(node.name, name) for node in NODES for name in store.list_folders(node.name)]
+    return [Artifact(store, manifest) for manifest in read_manifests(store, keys)]
 
 
 def artifacts_in(store: Store) -> list[dict[str, Any]]:
@@ -68,6 +67,21 @@ def find_artifact(store: Store, name: str) -> Artifact:
         names = ", ".join(artifact_key(m.stage, m.fingerprint) for m in found[:5])
         raise NotInStoreError(f"{name!r} names {len(found)} artifacts ({names}); write more of the fingerprint")
     raise NotInStoreError(f"{store.url} has no finished artifact {name!r}; `pretrain ls` lists what it has")
+
+
+def find_folder(store: Store, name: str) -> str:
+    """The folder `<stage>/<fingerprint>` that a name means, whether or not what it holds can be read.
+
+    Raises:
+        NotInStoreError: none, or more than one, is named so.
+    """
+    stage, _, prefix = name.strip("/").partition("/")
+    matches = [folder for folder in store.list_folders(stage) if folder.startswith(prefix)] if stage else []
+    if len(matches) == 1 and f"{artifact_key(stage, matches[0])}/manifest.json" in store.list_sizes(
+        artifact_key(stage, matches[0])
+    ):
+        return artifact_key(stage, matches[0])
+    return find_artifact(store, name).key
 
 
 def find_model(store: Store, name: str) -> Path:

@@ -3,10 +3,12 @@
     <cache>/fetched/<url of the store>/<key>    the copies
     <cache>/fetched/.index.sqlite               their sizes, when they were last handed out, and to whom
     <cache>/fetched/.holders/<id>               locked by a holder while it lives
+    <cache>/fetched/.partial/<id>.*             files that a holder is writing
 
 When the copies are larger than the limit (`PRETRAIN_CACHE_BYTES`, default 50 GiB), the least recently used go first.
 One that a living holder was handed, in any process, stays, and so does one handed out a moment ago. A file that is
-open or mapped survives its removal in any case; the rules are for a path that is still to be opened.
+open or mapped survives its removal in any case; the rules are for a path that is still to be opened. Nothing rests on
+the wall clock: it may be set while a file is written, and stand still or go back between two uses.
 """
 
 import contextlib
@@ -16,19 +18,18 @@ import os
 import shutil
 import sqlite3
 import threading
-import time
 import uuid
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from pretrain.clock import now_seconds
 from pretrain.errors import UsageError
 from pretrain.filehash import cache_dir
 
 DEFAULT_LIMIT_BYTES = 50 << 30
 GRACE_SECONDS = 60.0  # a path may outlive its holder by the time that its reader takes to open it
-ABANDONED_SECONDS = 2 * 86400.0  # a partial file that no one has written to for so long has lost its process
 
 
 def limit_bytes() -> int:
@@ -65,9 +66,16 @@ class FetchedFiles:
 
     def partial(self) -> Path:
         """A fresh path to write a copy to, on the same file system."""
-        folder = self.folder / ".partial"
+        return self.private_file(self.folder / ".partial", "copy")
+
+    def private_file(self, folder: Path, name: str) -> Path:
+        """A fresh path in a folder for a file of this holder; what holders that are gone left there is removed."""
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / uuid.uuid4().hex
+        holder = self._own_holder()
+        for path in folder.iterdir():
+            if not self._is_alive(path.name.partition(".")[0]):
+                path.unlink(missing_ok=True)
+        return folder / f"{holder}.{uuid.uuid4().hex}-{name}"
 
     def hold(self, path: Path) -> None:
         """Keeps a copy, there already or to come, for this holder. To be called before the file is looked for."""
@@ -75,13 +83,13 @@ class FetchedFiles:
         with self._index() as index:
             index.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (name, holder))
             with contextlib.suppress(FileNotFoundError):
-                row = (name, path.stat().st_size, time.time())
+                row = (name, path.stat().st_size, now_seconds())
                 index.execute("INSERT OR REPLACE INTO copies VALUES (?, ?, ?)", row)
 
     def place(self, partial: Path, path: Path) -> None:
         """Makes a file on the same file system the copy at `path`, and removes others while there are too many."""
         with self._index() as index:
-            row = (self._name(path), partial.stat().st_size, time.time())
+            row = (self._name(path), partial.stat().st_size, now_seconds())
             index.execute("INSERT OR REPLACE INTO copies VALUES (?, ?, ?)", row)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(path)
@@ -104,9 +112,12 @@ class FetchedFiles:
             if total <= self._limit_bytes:
                 return
             self._drop_dead_holders(index)
+            now = now_seconds()
+            # A use gives a row a new rowid, the highest. What was used before the machine was started is of the future.
             rows = index.execute(
-                "SELECT path, bytes FROM copies WHERE used < ? AND path NOT IN (SELECT path FROM uses) ORDER BY used",
-                (time.time() - self._grace_seconds,),
+                "SELECT path, bytes FROM copies WHERE NOT (used > ? AND used <= ?) "
+                "AND path NOT IN (SELECT path FROM uses) ORDER BY rowid",
+                (now - self._grace_seconds, now),
             ).fetchall()
             for name, num_bytes in rows:
                 if total <= self._limit_bytes:
@@ -114,18 +125,11 @@ class FetchedFiles:
                 (self.folder / name).unlink(missing_ok=True)
                 index.execute("DELETE FROM copies WHERE path = ?", (name,))
                 total -= num_bytes
-        self._remove_abandoned()
 
     def _drop_dead_holders(self, index: sqlite3.Connection) -> None:
         for (holder,) in index.execute("SELECT DISTINCT holder FROM uses").fetchall():
             if not self._is_alive(holder):
                 index.execute("DELETE FROM uses WHERE holder = ?", (holder,))
-
-    def _remove_abandoned(self) -> None:
-        for path in (self.folder / ".partial").glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_ctime > ABANDONED_SECONDS:
-                    path.unlink()
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

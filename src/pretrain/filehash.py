@@ -2,7 +2,8 @@
 
 One truthful memo serves two ends: a second plan over unchanged sources reads nothing, and a part that was changed
 on disk after it was hashed is noticed by `stat` alone. Entries of files changed less than `SETTLE_SECONDS` ago are
-not remembered for sources: a later write within the clock's granularity would go unseen (git calls it "racy").
+not remembered for sources: a later write within the clock's granularity would go unseen (git calls it "racy"). One
+that is dated further into the future, by a clock that was wrong, is settled: a write of now would date it back.
 
 The memo lives in `$PRETRAIN_CACHE_DIR` (default `$XDG_CACHE_HOME/pretrain` or `~/.cache/pretrain`); without a writable
 place it is kept in memory only.
@@ -72,7 +73,7 @@ class FileHashes:
     ) -> None:
         """Records the sha256 of `path` as it is now (or as it was at `stat`)."""
         stat = stat or path.stat()
-        if settled_only and time.time() - stat.st_mtime < SETTLE_SECONDS:
+        if settled_only and abs(time.time() - stat.st_mtime) < SETTLE_SECONDS:
             return
         try:
             with self._connection:

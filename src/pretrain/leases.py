@@ -25,6 +25,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pretrain.clock import now_seconds
 from pretrain.errors import DamagedArtifactError, StoreError
 from pretrain.filehash import cache_dir
 from pretrain.store import Store, storage_errors
@@ -117,11 +118,6 @@ class Beacon:
                 self.write()
             except StoreError as error:
                 logger.warning("%s could not be renewed: %s", self.key, error)
-
-
-def now_seconds() -> float:
-    """A clock that no one sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @contextlib.contextmanager

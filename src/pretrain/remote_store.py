@@ -7,8 +7,6 @@ kept there as if it had been fetched. A copy counts only while its sha256 is rem
 import contextlib
 import datetime
 import shutil
-import time
-import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +16,9 @@ import fsspec
 from fsspec.core import split_protocol
 
 from pretrain.errors import DamagedArtifactError, UsageError
-from pretrain.fetched import ABANDONED_SECONDS, FetchedFiles
+from pretrain.fetched import FetchedFiles
 from pretrain.filehash import FileHashes, cache_dir, sha256_of_file
-from pretrain.store import Entry, locked, removed_on_error, storage_errors
+from pretrain.store import Entry, locked, removed_on_error, space_errors, storage_errors
 
 _NUM_READS_AT_ONCE = 16
 _S3 = {"s3", "s3a"}
@@ -33,6 +31,9 @@ class Objects(Protocol):
 
     def read(self, key: str) -> bytes:
         """The bytes of an object."""
+
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        """Some bytes of an object."""
 
     def write(self, key: str, data: bytes) -> None:
         """Puts an object whole."""
@@ -119,14 +120,14 @@ class RemoteStore:
             if sha256 is None:
                 path.unlink()
             else:
-                self._keep(path, key, sha256)
+                with contextlib.suppress(OSError):  # the cache is full: it can be fetched again
+                    self._keep(path, key, sha256)
+                path.unlink(missing_ok=True)
 
     def scratch_file(self, key: str) -> Path:
         folder = cache_dir() / "scratch"
         with storage_errors("writing", str(folder)):
-            folder.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(folder)
-        return folder / f"{uuid.uuid4().hex}-{Path(key).name}"
+            return self._copies().private_file(folder, Path(key).name)
 
     def local_file(self, key: str, *, fresh: bool = False) -> Path:
         path = self._copies().path_of(self.url, key)
@@ -135,7 +136,8 @@ class RemoteStore:
             if not fresh and path.exists() and FileHashes().recall(path) is not None:
                 return path
             partial = self._copies().partial()
-            with removed_on_error(partial):
+            into_cache = space_errors(f"fetching {self.url}/{key} into the cache", str(cache_dir()))
+            with removed_on_error(partial), into_cache:
                 try:
                     digest = self._open().fetch(key, partial)
                 except DamagedArtifactError:
@@ -145,6 +147,18 @@ class RemoteStore:
                 self._copies().place(partial, path)
             FileHashes().remember(path, digest)
         return path
+
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        with storage_errors("reading", f"{self.url}/{key}"):
+            return self._open().read_range(key, first, num_bytes)
+
+    def digest(self, key: str) -> tuple[str, int]:
+        partial = self._copies().partial()
+        try:
+            with storage_errors("fetching", f"{self.url}/{key}"):
+                return self._open().fetch(key, partial), partial.stat().st_size
+        finally:
+            partial.unlink(missing_ok=True)
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}
@@ -219,6 +233,10 @@ class FilesystemObjects:
         """The bytes of an object."""
         return bytes(self._filesystem.cat_file(f"{self._root}/{key}"))
 
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        """Some bytes of an object."""
+        return bytes(self._filesystem.cat_file(f"{self._root}/{key}", start=first, end=first + num_bytes))
+
     def write(self, key: str, data: bytes) -> None:
         """Puts an object whole."""
         self._filesystem.pipe_file(f"{self._root}/{key}", data)
@@ -282,11 +300,3 @@ def _modified(info: dict[str, Any]) -> float | None:
     if isinstance(found, datetime.datetime):
         found = found.timestamp()
     return float(found) if isinstance(found, (int, float)) else None
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Removes what a process that was killed left behind."""
-    for path in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_ctime > ABANDONED_SECONDS:
-                path.unlink()

@@ -91,6 +91,18 @@ class S3Objects:
 
         return self._patiently("reading", key, get)
 
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        """Some bytes of an object, by one request; nothing tells whether they are those that were put."""
+        place = {"Bucket": self.bucket, "Key": self._prefix + key, "Range": f"bytes={first}-{first + num_bytes - 1}"}
+
+        def get() -> bytes:
+            answer = self._client.get_object(**place)
+            with contextlib.closing(answer["Body"]) as body:
+                data: bytes = body.read()
+            return data
+
+        return self._patiently("reading", key, get)
+
     def write(self, key: str, data: bytes) -> None:
         """Puts an object whole."""
         self._put(key, data, hashlib.sha256(data).hexdigest())

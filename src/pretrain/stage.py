@@ -62,8 +62,9 @@ class UnitFiles:
         """A file of the artifact at `path` (`data/part-00000.parquet`), committed when the block ends well."""
         key = f"{self.artifact_key}/{path}"
         output = OutputFile(self.store.scratch_file(key))
+        place = f"{self.store.url}/{key}" if self.store.is_local else str(output.path)  # what is full: the cache
         try:
-            with space_errors("writing", f"{self.store.url}/{key}"):
+            with space_errors("writing", place):
                 yield output
             record = PartRecord(
                 path=path,

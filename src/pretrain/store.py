@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 from fsspec.core import split_protocol
 
 from pretrain.errors import PretrainError, StoreError, StoreFullError, StorePermissionError, UsageError
+from pretrain.filehash import sha256_of_file
 from pretrain.redaction import holds_secret, without_secrets
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,17 @@ class Store(Protocol):
         Raises:
             FileNotFoundError: there is no such key.
             DamagedArtifactError: a remote file is not what was put. It is removed, to be built again, unless `fresh`.
+        """
+
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        """`num_bytes` bytes of `key` from `first` on, fewer at its end. Raises FileNotFoundError."""
+
+    def digest(self, key: str) -> tuple[str, int]:
+        """The sha256 and size of the bytes of `key`, all of them read now and no copy kept.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+            DamagedArtifactError: a remote file is not what was put.
         """
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
@@ -236,6 +248,15 @@ class LocalStore:
 
     def local_file(self, key: str, *, fresh: bool = False) -> Path:
         return self.root / key
+
+    def read_range(self, key: str, first: int, num_bytes: int) -> bytes:
+        with storage_errors("reading", f"{self.url}/{key}"), (self.root / key).open("rb") as file:
+            return os.pread(file.fileno(), num_bytes, first)
+
+    def digest(self, key: str) -> tuple[str, int]:
+        path = self.root / key
+        with storage_errors("reading", str(path)):
+            return sha256_of_file(path), path.stat().st_size
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pretrain.artifact import Artifact, read_manifest
+from pretrain.columns import open_columns
 from pretrain.dag import DOCUMENT_STAGES
 from pretrain.documents import LedgerRow, read_ledger
 from pretrain.errors import NotInStoreError
@@ -85,7 +85,7 @@ def _locate(artifacts: dict[str, Artifact], run: RunRecord, document: str) -> tu
 
 def _matches(artifact: Artifact, document: str) -> Iterator[tuple[str, str, str]]:
     for part in artifact.parts("data/"):
-        with pq.ParquetFile(artifact.open_part(part)) as file:
+        with open_columns(artifact, part) as file:
             for batch in file.iter_batches(columns=["id", "source", "text"]):
                 fits = pc.or_(pc.equal(batch["id"], document), pc.match_substring(batch["text"], document))
                 for row in batch.filter(fits).to_pylist():
@@ -103,7 +103,8 @@ def _decide(artifact: Artifact, stage: str, identifier: str) -> Decision:
 
 def _holds(artifact: Artifact, identifier: str) -> tuple[bool, str | None]:
     for part in artifact.parts("data/"):
-        ids = pq.read_table(artifact.open_part(part), columns=["id"])["id"]
+        with open_columns(artifact, part) as file:
+            ids = file.read(columns=["id"])["id"]
         if pc.any(pc.equal(ids, identifier)).as_py():
             return True, part.path
     return False, None

@@ -9,12 +9,14 @@ from pretrain.cli.common import (
     DEFAULT_STORE,
     JsonOption,
     StoreOption,
+    byte_progress,
     console,
     errors_end_the_command,
     print_json,
     shown_bytes,
     shown_number,
 )
+from pretrain.cli.lineage import lineage_tree
 
 
 def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
@@ -42,17 +44,24 @@ def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) 
 
 def show_command(
     artifact: Annotated[str, typer.Argument(help="STAGE/FINGERPRINT; a unique beginning is enough.")],
+    full_lineage: Annotated[bool, typer.Option("--lineage", help="The tree down to source files and hashes.")] = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Show one artifact: its stats, parts and lineage. With --json, its manifest."""
     from pretrain.catalog import find_artifact, lineage
+    from pretrain.lineage import trace
     from pretrain.store import open_store
 
     with errors_end_the_command():
         place = open_store(store)
-        manifest = find_artifact(place, artifact).manifest
-        ancestors = lineage(place, manifest)
+        found = find_artifact(place, artifact)
+        manifest = found.manifest
+        tree = trace(found) if full_lineage else None
+        ancestors = [] if full_lineage else lineage(place, manifest)
+    if tree is not None:
+        print_json(tree.to_json()) if as_json else console().print(lineage_tree(tree))
+        return
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return
@@ -75,21 +84,21 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Read every byte and compare it with the manifests. Exit code 1 when something is damaged."""
-    from pretrain.artifact import find_damage
-    from pretrain.catalog import all_artifacts, find_artifact
-    from pretrain.filehash import FileHashes
+    from pretrain.catalog import find_folder
+    from pretrain.dag import NODES
     from pretrain.store import open_store
+    from pretrain.verification import open_all, verify
 
     with errors_end_the_command():
         place = open_store(store)
-        chosen = [find_artifact(place, name) for name in artifacts] if artifacts else all_artifacts(place)
-        hashes = FileHashes()
-        damage = []
-        for artifact in chosen:
-            found = find_damage(artifact, hashes, rehash=True)
-            damage += [{"artifact": artifact.key, "path": d.path, "problem": d.problem} for d in found]
-    num_parts = sum(len(artifact.manifest.parts) for artifact in chosen)
-    num_bytes = sum(part.bytes for artifact in chosen for part in artifact.manifest.parts)
+        chosen, findings = open_all(place, [find_folder(place, name) for name in artifacts] if artifacts else None)
+        num_parts = sum(len(artifact.manifest.parts) for artifact in chosen)
+        num_bytes = sum(part.bytes for artifact in chosen for part in artifact.manifest.parts)
+        with byte_progress("reading", num_bytes) as advance:
+            findings += verify(chosen, advance)
+    order = {node.name: place for place, node in enumerate(NODES)}
+    findings.sort(key=lambda found: (order.get(found.artifact.partition("/")[0], 0), found.artifact, found.path))
+    damage = [{"artifact": found.artifact, "path": found.path, "problem": found.problem} for found in findings]
     summary = {"artifacts": len(chosen), "parts": num_parts, "bytes": num_bytes, "damaged": damage}
     if as_json:
         print_json(summary)

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from pretrain.errors import PretrainError
 
@@ -45,6 +46,22 @@ def errors_end_the_command() -> Iterator[None]:
     except PretrainError as error:
         print_error(error)
         raise typer.Exit(error.exit_code) from error
+
+
+@contextlib.contextmanager
+def byte_progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar over bytes on stderr, in a terminal; yields what advances it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    out = console(stderr=True)
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda num_bytes: bar.advance(task, num_bytes)
 
 
 def shown_number(value: Any) -> str:
