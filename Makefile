@@ -4,6 +4,7 @@
 # make check      lint, format, types, import contracts: what CI runs before the tests
 # make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
 # make style      fixes what can be fixed by machine
+# make faults     the demo on S3, and short seeded slices of `make chaos`: what CI runs after the tests
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
 # make test-all   every test that runs without a GPU and a network
 # make clean      removes the environment and the caches, never ./store
@@ -19,7 +20,7 @@ TORCH := 2.13.0
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: env demo s3 test check style chaos test-all clean constraints
+.PHONY: env demo s3 test check style faults chaos test-all clean constraints
 
 env: $(STAMP)
 
@@ -69,6 +70,9 @@ s3: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest $(ARGS)
+
+faults: $(STAMP)
+	$(BIN)/pytest -m slow tests/s3 tests/chaos $(ARGS)
 
 chaos: $(STAMP)
 	$(BIN)/pytest -m chaos $(ARGS)

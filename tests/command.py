@@ -33,9 +33,9 @@ def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Ended:
+def finish(process: subprocess.Popen[str], timeout_seconds: float = 280.0) -> Ended:
     """Waits for a started command."""
-    text, errors = process.communicate(timeout=280)
+    text, errors = process.communicate(timeout=timeout_seconds)
     try:
         out = json.loads(text.splitlines()[-1])
     except (ValueError, IndexError):
@@ -43,6 +43,6 @@ def finish(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, text, errors)
 
 
-def pretrain(*arguments: str | Path, **environment: str) -> Ended:
+def pretrain(*arguments: str | Path, timeout_seconds: float = 280.0, **environment: str) -> Ended:
     """Runs the command to its end."""
-    return finish(start(*arguments, **environment))
+    return finish(start(*arguments, **environment), timeout_seconds)

@@ -7,6 +7,7 @@ The manifest is the only cache gate: an artifact is done when its manifest is th
 there with the size, and as far as is known the sha256, that the manifest says.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pretrain.errors import DamagedArtifactError, NotInStoreError, StoreVersionError
+from pretrain.errors import DamagedArtifactError, NotInStoreError, StorePermissionError, StoreVersionError
 from pretrain.filehash import FileHashes, sha256_of_file
 from pretrain.fingerprint import canonical_json
 from pretrain.store import Store
@@ -148,7 +149,8 @@ class Artifact:
             problem = "wrong sha256"
         if problem is not None:
             if not self.store.is_local:
-                self.store.delete(key)  # a listing shows sizes alone: only a missing part is sure to be rebuilt
+                with contextlib.suppress(StorePermissionError):  # who may only read is told all the same
+                    self.store.delete(key)  # a listing shows sizes alone: only a missing part is sure to be rebuilt
             raise DamagedArtifactError(
                 f"{self.key}/{record.path} is damaged ({problem}): run the same command again and only "
                 f"this part is rebuilt; `pretrain verify {self.key}` lists all damage"

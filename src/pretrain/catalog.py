@@ -1,10 +1,9 @@
-"""What a store holds: artifacts found by name, listed, and traced back to the source files."""
+"""What a store holds: artifacts and runs listed, and artifacts found by name."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pretrain.artifact import Artifact, Manifest, artifact_key, read_manifest, read_manifests
+from pretrain.artifact import Artifact, artifact_key, read_manifest, read_manifests
 from pretrain.dag import NODES
 from pretrain.errors import NotInStoreError
 from pretrain.runs import list_run_ids, load_run
@@ -96,18 +95,3 @@ def find_model(store: Store, name: str) -> Path:
         return find_artifact(store, name).open_folder()
     record = load_run(store, name).stage("train")
     return find_artifact(store, artifact_key("train", record.fingerprint)).open_folder()
-
-
-def lineage(store: Store, manifest: Manifest) -> list[tuple[int, str]]:
-    """The tree of what an artifact came from, as (depth, name), down to outside content."""
-    return list(_ancestors(store, manifest, 0))
-
-
-def _ancestors(store: Store, manifest: Manifest, depth: int) -> Iterator[tuple[int, str]]:
-    yield depth, artifact_key(manifest.stage, manifest.fingerprint)
-    for record in manifest.inputs:
-        upstream = None if ":" in record.stage else read_manifest(store, record.stage, record.fingerprint)
-        if upstream is None:
-            yield depth + 1, f"{record.stage}  {record.fingerprint}"
-        else:
-            yield from _ancestors(store, upstream, depth + 1)

@@ -29,6 +29,7 @@ from pretrain.errors import UsageError
 from pretrain.filehash import cache_dir
 
 DEFAULT_LIMIT_BYTES = 50 << 30
+_INDEX_BYTES = 1 << 20  # with less left on the disk, whatever the index fails with, this is why
 GRACE_SECONDS = 60.0  # a path may outlive its holder by the time that its reader takes to open it
 
 
@@ -69,7 +70,7 @@ class FetchedFiles:
         return self.private_file(self.folder / ".partial", "copy")
 
     def private_file(self, folder: Path, name: str) -> Path:
-        """A fresh path in a folder for a file of this holder; what holders that are gone left there is removed."""
+        """A fresh path in a folder for a file that stays while this holder does; those of others that are gone go."""
         folder.mkdir(parents=True, exist_ok=True)
         holder = self._own_holder()
         for path in folder.iterdir():
@@ -172,8 +173,8 @@ class FetchedFiles:
                 yield connection
                 connection.commit()
         except sqlite3.OperationalError as error:  # the file system's failure, in SQLite's words
-            number = errno.ENOSPC if "full" in str(error) else errno.EIO
-            raise OSError(number, f"{error}: {self.folder}") from error
+            is_full = shutil.disk_usage(self.folder).free < _INDEX_BYTES
+            raise OSError(errno.ENOSPC if is_full else errno.EIO, f"{error}: {self.folder}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -13,6 +13,7 @@ import hashlib
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SETTLE_SECONDS = 2.0
@@ -39,6 +40,17 @@ def sha256_of_file(path: Path) -> str:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def copy_with_sha256(source: Path, target: Path, on_bytes: Callable[[int], None]) -> str:
+    """Copies a file, read once; returns the sha256 of the bytes that were copied, and tells how many piece by piece."""
+    digest = hashlib.sha256()
+    with source.open("rb") as read, target.open("wb") as written:
+        while chunk := read.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            written.write(chunk)
+            on_bytes(len(chunk))
     return digest.hexdigest()
 
 

@@ -97,7 +97,7 @@ def _nearest(store: Store, identity: StageIdentity) -> Manifest | None:
 def _differences(old: Manifest, new: StageIdentity) -> Iterator[str]:
     if old.stage_version != new.version:
         yield f"stage version {old.stage_version} -> {new.version}"
-    before, after = dict(_flat(new.stage, old.config)), dict(_flat(new.stage, new.config))
+    before, after = config_values(new.stage, old.config), config_values(new.stage, new.config)
     for key in sorted({*before, *after}):
         if before.get(key, _ABSENT) != after.get(key, _ABSENT):
             yield f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
@@ -115,13 +115,20 @@ def _differences(old: Manifest, new: StageIdentity) -> Iterator[str]:
 _ABSENT = object()
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+def config_values(stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What an artifact's config says, leaf by leaf, by its key in a recipe (`filter.rules.0.rule`)."""
+    leaves = flat_values(stage, config)
+    return {"seed" if name == f"{stage}.seed" else name: value for name, value in leaves}  # the recipe's own key
+
+
+def flat_values(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings and lists, each with its path joined by dots."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _flat("seed" if (key == "seed" and "." not in prefix) else f"{prefix}.{key}", item)
+            yield from flat_values(f"{prefix}.{key}", item)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
-            yield from _flat(f"{prefix}.{index}", item)
+            yield from flat_values(f"{prefix}.{index}", item)
     else:
         yield prefix, value
 

@@ -7,7 +7,7 @@ kept there as if it had been fetched. A copy counts only while its sha256 is rem
 import contextlib
 import datetime
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import fsspec
 from fsspec.core import split_protocol
 
-from pretrain.errors import DamagedArtifactError, UsageError
+from pretrain.errors import DamagedArtifactError, StorePermissionError, UsageError
 from pretrain.fetched import FetchedFiles
 from pretrain.filehash import FileHashes, cache_dir, sha256_of_file
 from pretrain.store import Entry, locked, removed_on_error, space_errors, storage_errors
@@ -43,6 +43,9 @@ class Objects(Protocol):
 
     def fetch(self, key: str, path: Path) -> str:
         """Writes an object to a local file; returns the sha256 of its bytes."""
+
+    def recorded_sha256(self, key: str) -> str | None:
+        """The sha256 that is kept beside an object, if one is."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Puts an object whole unless one is there, as far as the server can; whether `data` is there now."""
@@ -142,7 +145,8 @@ class RemoteStore:
                     digest = self._open().fetch(key, partial)
                 except DamagedArtifactError:
                     if not fresh:
-                        self.delete(key)  # a listing shows sizes alone: only a missing file is sure to be built again
+                        with contextlib.suppress(StorePermissionError):  # who may only read is told all the same
+                            self.delete(key)  # a listing shows sizes alone: only a missing file is sure to be built
                     raise
                 self._copies().place(partial, path)
             FileHashes().remember(path, digest)
@@ -159,6 +163,16 @@ class RemoteStore:
                 return self._open().fetch(key, partial), partial.stat().st_size
         finally:
             partial.unlink(missing_ok=True)
+
+    def copy_to(self, key: str, path: Path, on_bytes: Callable[[int], None]) -> str:
+        with storage_errors("fetching", f"{self.url}/{key}"), space_errors("writing", str(path)):
+            digest = self._open().fetch(key, path)
+        on_bytes(path.stat().st_size)
+        return digest
+
+    def recorded_sha256(self, key: str) -> str | None:
+        with storage_errors("reading", f"{self.url}/{key}"):
+            return self._open().recorded_sha256(key)
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}
@@ -249,6 +263,10 @@ class FilesystemObjects:
         """Writes an object to a local file; returns the sha256 of its bytes."""
         self._filesystem.get_file(f"{self._root}/{key}", str(path))
         return sha256_of_file(path)
+
+    def recorded_sha256(self, key: str) -> str | None:
+        """None: fsspec has no metadata that every file system keeps."""
+        return None
 
     def create(self, key: str, data: bytes) -> bool:
         """Puts an object where none is; the check comes before the write."""

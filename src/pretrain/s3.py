@@ -158,6 +158,12 @@ class S3Objects:
 
         return self._patiently("fetching", key, get)
 
+    def recorded_sha256(self, key: str) -> str | None:
+        """The sha256 that was put beside an object. Raises FileNotFoundError."""
+        ask = functools.partial(self._client.head_object, Bucket=self.bucket, Key=self._prefix + key)
+        metadata: dict[str, str] = self._patiently("reading", key, ask).get("Metadata", {})
+        return metadata.get(_DIGEST)
+
     def entries(self, prefix: str) -> dict[str, Entry]:
         """Size and time of every object under a folder."""
         start = len(self._prefix)
@@ -327,7 +333,8 @@ class S3Objects:
             else:
                 self.has_answered, self._has_failed = True, False
                 return result
-            logger.log(logging.WARNING if num_tries > 3 else logging.DEBUG, "%s %s: %s; again", action, place, failure)
+            level = logging.WARNING if num_tries == 4 else logging.DEBUG  # an outage is said once, not at every try
+            logger.log(level, "%s %s: %s; trying again for %.0f s", action, place, failure, ends_at - time.monotonic())
             stop.wait(pause)
 
     def _patience_seconds(self) -> float:

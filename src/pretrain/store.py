@@ -12,14 +12,14 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fsspec.core import split_protocol
 
 from pretrain.errors import PretrainError, StoreError, StoreFullError, StorePermissionError, UsageError
-from pretrain.filehash import sha256_of_file
+from pretrain.filehash import copy_with_sha256, sha256_of_file
 from pretrain.redaction import holds_secret, without_secrets
 
 logger = logging.getLogger(__name__)
@@ -101,6 +101,22 @@ class Store(Protocol):
             FileNotFoundError: there is no such key.
             DamagedArtifactError: a remote file is not what was put.
         """
+
+    def copy_to(self, key: str, path: Path, on_bytes: Callable[[int], None]) -> str:
+        """Writes the bytes of `key` to the local file `path`, and returns their sha256. No other copy is kept.
+
+        Args:
+            key: the key.
+            path: the file to write.
+            on_bytes: told the bytes that were written, piece by piece where they come so.
+
+        Raises:
+            FileNotFoundError: there is no such key.
+            DamagedArtifactError: a remote file is not what was put.
+        """
+
+    def recorded_sha256(self, key: str) -> str | None:
+        """The sha256 that a remote store keeps beside the bytes of `key`; None where it keeps none. Reads no bytes."""
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every key under `prefix` (a folder), temporary files left out."""
@@ -257,6 +273,13 @@ class LocalStore:
         path = self.root / key
         with storage_errors("reading", str(path)):
             return sha256_of_file(path), path.stat().st_size
+
+    def copy_to(self, key: str, path: Path, on_bytes: Callable[[int], None]) -> str:
+        with storage_errors("reading", f"{self.url}/{key}"), space_errors("writing", str(path)):
+            return copy_with_sha256(self.root / key, path, on_bytes)
+
+    def recorded_sha256(self, key: str) -> str | None:
+        return None
 
     def list_sizes(self, prefix: str) -> dict[str, int]:
         return {key: entry.bytes for key, entry in self.list_entries(prefix).items()}

@@ -2,7 +2,8 @@
 
 The child is `python -m <module> <job.json>` in a new session, so that it and everything it starts can be ended
 together. It writes events as JSON lines to stdout; its stderr is kept as a tail for the error message and logged. It
-ends when its stdin closes: that is how it learns that its parent was killed, with no signal and no orphan.
+ends when its stdin closes: that is how it learns that its parent was killed, with no signal and no orphan. It then
+removes the job's temporary folder, as the parent cannot any more.
 """
 
 import collections
@@ -10,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,21 +24,38 @@ from typing import IO, Any
 
 from pretrain.errors import SubprocessError
 from pretrain.filehash import torch_cache
+from pretrain.store import space_errors
 
 logger = logging.getLogger(__name__)
 
 # Below Prefect's 30 s between SIGTERM and SIGKILL, so that a cancelled flow still ends its children.
 END_GRACE_SECONDS = 20.0
 _STDERR_TAIL_LINES = 30
+_JOB_FOLDER = "pretrain-job-"
 _CHILD_ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",  # a datasets.py in the user's folder must not stand in for the library
     "OMP_WAIT_POLICY": "passive",  # beside a busy process, threads that spin made one step 4 times slower
 }
 
 
+@contextlib.contextmanager
+def job_folder() -> Iterator[Path]:
+    """A temporary folder for a job and its output, removed at the end, also when this process is killed.
+
+    Raises:
+        StoreFullError: there is no space for what the block writes to it.
+    """
+    with (
+        space_errors("writing to the temporary folder", tempfile.gettempdir()),
+        tempfile.TemporaryDirectory(prefix=_JOB_FOLDER) as folder,
+    ):
+        yield Path(folder)
+
+
 def run_job(
     module: str,
     job: Mapping[str, Any],
+    folder: Path,
     on_event: Callable[[dict[str, Any]], None],
     *,
     environment: Mapping[str, str] | None = None,
@@ -47,38 +66,40 @@ def run_job(
     Args:
         module: a module that calls `end_with_parent` and `read_job` first.
         job: the JSON-able description of the work.
+        folder: where it is written for the child: a `job_folder`, or one that is removed by other means.
         on_event: called with every JSON object that the child writes as a line to stdout, in this thread.
         environment: variables added to this process's own.
         silence_seconds: end the child when it has written no event for so long; None waits for ever.
 
     Raises:
         SubprocessError: the child exited with another status than 0, was killed, or was silent for too long.
+        StoreFullError: there is no space for the job.
     """
-    with tempfile.TemporaryDirectory(prefix="pretrain-job-") as folder:
-        path = Path(folder) / "job.json"
+    path = folder / "job.json"
+    with space_errors("writing", str(path)):
         path.write_text(json.dumps(job))
-        child = subprocess.Popen(
-            [sys.executable, "-m", module, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-            env={**torch_cache(), **os.environ, **_CHILD_ENVIRONMENT, **(environment or {})},
-        )
-        tail: collections.deque[str] = collections.deque(maxlen=_STDERR_TAIL_LINES)
-        heard = _Heard()
-        try:
-            with (
-                _threads(_follow_stderr, child, tail),
-                _threads(_end_when_silent, child, heard, silence_seconds),
-            ):
-                for event in _events(child.stdout, heard):
-                    on_event(event)
-                status = child.wait()
-        except BaseException:
-            end_group(child)
-            raise
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+        env={**torch_cache(), **os.environ, **_CHILD_ENVIRONMENT, **(environment or {})},
+    )
+    tail: collections.deque[str] = collections.deque(maxlen=_STDERR_TAIL_LINES)
+    heard = _Heard()
+    try:
+        with (
+            _threads(_follow_stderr, child, tail),
+            _threads(_end_when_silent, child, heard, silence_seconds),
+        ):
+            for event in _events(child.stdout, heard):
+                on_event(event)
+            status = child.wait()
+    except BaseException:
+        end_group(child)
+        raise
     if status != 0:
         raise SubprocessError(_describe(module, status, heard, tail))
 
@@ -113,6 +134,9 @@ def end_with_parent() -> None:
 def _wait_for_parent_end() -> None:
     while os.read(0, 4096):  # not sys.stdin: its lock, held by this thread, would abort a normal exit
         pass
+    folder = Path(sys.argv[-1]).parent
+    if folder.name.startswith(_JOB_FOLDER):
+        shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(os.getpgid(0), signal.SIGKILL)
     os._exit(1)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 import uuid
@@ -28,11 +29,14 @@ class HeardRun:
         self.lines: list[str] = []
         self._states: dict[str, str] = {}
         self._changed = threading.Condition()
-        # With the log on the console, the tests hear what training says: that it resumes, and after which step.
-        environment = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", "CHAOS_MARK": self.mark, **environment}
-        self.process = start("run", *arguments, "--json", **environment)
+        self.process = self._start(*arguments, CHAOS_MARK=self.mark, **environment)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        # With the log on the console, the tests hear what training says: that it resumes, and after which step.
+        environment = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", **environment}
+        return start("run", *arguments, "--json", **environment)
 
     def state(self, stage: str) -> str | None:
         """What the run last said about a stage: `...` while it is built, `built`, `cached`, None before."""

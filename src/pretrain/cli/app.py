@@ -6,9 +6,11 @@ Every command takes `--store` and `--json`; with `--json`, stdout carries one JS
 import typer
 
 from pretrain.cli.artifacts import ls_command, show_command, verify_command
+from pretrain.cli.diff import diff_command
 from pretrain.cli.gc import gc_command
 from pretrain.cli.plan import plan_command
 from pretrain.cli.sample import sample_command
+from pretrain.cli.transfer import export_command, import_command
 from pretrain.cli.why import why_command
 
 app = typer.Typer(
@@ -22,7 +24,10 @@ app = typer.Typer(
 app.command("plan")(plan_command)
 app.command("ls")(ls_command)
 app.command("show")(show_command)
+app.command("diff")(diff_command)
 app.command("verify")(verify_command)
 app.command("why")(why_command)
 app.command("gc")(gc_command)
+app.command("export")(export_command)
+app.command("import")(import_command)
 app.command("sample")(sample_command)

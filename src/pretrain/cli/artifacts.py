@@ -48,9 +48,9 @@ def show_command(
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one artifact: its stats, parts and lineage. With --json, its manifest."""
-    from pretrain.catalog import find_artifact, lineage
-    from pretrain.lineage import trace
+    """Show one artifact: its stats, parts and lineage. With --json, its manifest, or the tree with --lineage too."""
+    from pretrain.catalog import find_artifact
+    from pretrain.lineage import lineage, trace
     from pretrain.store import open_store
 
     with errors_end_the_command():

@@ -7,7 +7,6 @@ model that was scored before a kill is not scored again.
 import dataclasses
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pretrain.eval.tasks import EvalTask, write_task
 from pretrain.fingerprint import canonical_json
 from pretrain.runner import num_usable_cores
 from pretrain.stage import StageContext, Stats, UnitFiles
-from pretrain.subprocesses import run_job
+from pretrain.subprocesses import job_folder, run_job
 
 # Imports and the load of a model on a busy machine took up to 70 s; while it scores it reports every second.
 SILENCE_SECONDS = 900.0
@@ -48,8 +47,8 @@ class ModelScores:
         done = {model: self.context.completed(_unit(model)) for model in self.models}
         pending = [model for model, receipt in done.items() if receipt is None]
         if pending:
-            with tempfile.TemporaryDirectory(prefix="pretrain-eval-") as folder:
-                self._score(pending, Path(folder))
+            with job_folder() as folder:
+                self._score(pending, folder)
         return {model: self._scores(model) for model in self.models}
 
     def _scores(self, model: str) -> Stats:
@@ -79,6 +78,7 @@ class ModelScores:
         run_job(
             "pretrain.eval.worker",
             job,
+            folder,
             partial(self._hear, folder),
             environment=_environment(folder, threads),
             silence_seconds=SILENCE_SECONDS,

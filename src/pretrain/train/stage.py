@@ -106,6 +106,7 @@ class _Listener:
             run_job(
                 "pretrain.train.worker",
                 job.model_dump(mode="json"),
+                job.scratch_folder,
                 self.hear,
                 environment=environment,
                 silence_seconds=SILENCE_SECONDS,
