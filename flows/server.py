@@ -28,6 +28,10 @@ _QUIET = {
 }
 
 
+# An empty database takes 3 MB; with less left on the disk, whatever the server failed with, this is why.
+_DATABASE_BYTES = 5_000_000
+
+
 class EmbeddedServerError(PretrainError):
     """The embedded Prefect server did not start."""
 
@@ -86,7 +90,13 @@ def _start_embedded_server(home: Path) -> str:
     url = (child.stdout.readline() if child.stdout else "").strip()
     if not url:
         last_line = (log.read_text().strip().splitlines() or ["it printed nothing"])[-1]
+        free_bytes = shutil.disk_usage(home).free
         shutil.rmtree(home, ignore_errors=True)
+        if free_bytes < _DATABASE_BYTES:
+            raise EmbeddedServerError(
+                f"no space left for the embedded Prefect server in {home.parent} ({free_bytes / 1e6:.1f} MB are free): "
+                "free some space, or set TMPDIR to another folder, then run the same command to resume"
+            )
         raise EmbeddedServerError(
             f"the embedded Prefect server did not start ({last_line}); set PREFECT_API_URL to one that runs"
         )

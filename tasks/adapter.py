@@ -7,6 +7,7 @@ from prefect.states import Completed
 
 from pretrain.artifact import artifact_key
 from pretrain.dag import node
+from pretrain.errors import PretrainError
 from pretrain.planning import make_plan
 from pretrain.spec import RunSpec
 from tasks.progress import PrefectProgress
@@ -26,7 +27,11 @@ def run_stage(spec: RunSpec, stage: str, **inputs: ArtifactRef) -> ArtifactRef:
     """Obtains the artifact of `stage`; a stage found in the store ends in the state `Cached`."""
     pipeline = spec.pipeline()
     roles = node(stage).inputs(pipeline.recipe)
-    upstream = {role: pipeline.open(inputs[role].key) for role in roles}
+    try:
+        upstream = {role: pipeline.open(inputs[role].key) for role in roles}
+    except PretrainError as error:
+        error.stage = stage
+        raise
     refresh = stage in spec.refresh and (task_run.run_count or 1) == 1  # a retry keeps what was completed
     progress = PrefectProgress(stage)
     with spec.runner() as runner:

@@ -17,9 +17,11 @@ from pretrain.document_difference import (
     ChangedDocument,
     DocumentDifferences,
     Keys,
+    Lone,
     LoneDocument,
     MovedDocument,
     Named,
+    RelabelledDocument,
     match,
 )
 from pretrain.documents import Document, LedgerRow, document_id, document_writer, ledger_writer
@@ -103,7 +105,9 @@ def test_two_filters_of_one_corpus(tmp_path: Path) -> None:
     assert found.parts == PartDifferences([], [], paths, num_equal=0)
     identifier = document_id("reference", "a.jsonl", 0)
     dropped = LoneDocument(identifier, "reference", "first second third", "too_few_lines", 3.0, 4.0)
-    assert found.documents == DocumentDifferences(2, 1, Named(1, [dropped]), *[Named(0, [])] * 3)
+    nothing = Named(0, [])
+    expected = Lone(1, [dropped], {"too_few_lines": 1}), Lone(0, [], {}), nothing, nothing, nothing
+    assert found.documents == DocumentDifferences(2, 1, *expected)
     assert (found.is_equal, difference(a, a, 10).is_equal) == (False, True)
 
 
@@ -114,14 +118,46 @@ def test_documents_of_either_side_and_with_another_text(store: LocalStore) -> No
     assert documents_of(a, b) == DocumentDifferences(
         3,
         3,
-        Named(1, [LoneDocument(f"{4:032x}", "wiki", "text number 4", None, None, None)]),
-        Named(1, [LoneDocument(f"{3:032x}", "wiki", "text number 3", None, None, None)]),
+        Lone(1, [LoneDocument(f"{4:032x}", "wiki", "text number 4", None, None, None)], {}),
+        Lone(1, [LoneDocument(f"{3:032x}", "wiki", "text number 3", None, None, None)], {}),
         Named(
             1,
             [ChangedDocument(f"{2:032x}", "wiki", "x" * 19 + " before" + "y" * 54, "x" * 19 + " after" + "y" * 55)],
         ),
         Named(0, []),
+        Named(0, []),
     )
+
+
+def test_documents_with_another_field(store: LocalStore) -> None:
+    one, two, three = document(1), document(2)._replace(lang="en", metadata='{"n": 1}'), document(3)
+    a = artifact(store, "aa", {"part-00000": [one, two, three]})
+    changed = two._replace(lang=None, metadata='{"n": 2}'), three._replace(text="another", url="")
+    b = artifact(store, "bb", {"part-00000": [one, *changed]})
+    found = documents_of(a, b)
+    assert found.other_fields == Named(
+        2,
+        [
+            RelabelledDocument(
+                two.id, "wiki", {"lang": "en", "metadata": '{"n": 1}'}, {"lang": None, "metadata": '{"n": 2}'}
+            ),
+            RelabelledDocument(three.id, "wiki", {"url": None}, {"url": ""}),
+        ],
+    )
+    assert [each.id for each in found.other_text.first] == [three.id]
+    assert (found.only_in_a.count, found.only_in_b.count, found.other_split.count) == (0, 0, 0)
+
+
+def test_all_that_the_ledger_has_are_counted_by_reason(store: LocalStore) -> None:
+    a = artifact(store, "aa", {"part-00000": [document(n) for n in range(6000)]})
+    reasons = ["long" if n % 3 else "short" for n in range(5998)]
+    rows = [LedgerRow(document(n).id, "wiki", "filter", reason) for n, reason in enumerate(reasons)]
+    changed_before = LedgerRow(document(4).id, "wiki", "filter", "changed")
+    other = LedgerRow("f" * 32, "wiki", "filter", "of no document of A")
+    b = artifact(store, "bb", {"part-00000": [document(5999)]}, [other, changed_before, *rows])
+    found = documents_of(a, b, limit=0)
+    assert found.only_in_a == Lone(5999, [], {"long": 3998, "short": 2000})
+    assert documents_of(b, a).only_in_a == Lone(0, [], {})
 
 
 def test_the_first_in_order_of_id_are_named_and_all_are_counted(store: LocalStore) -> None:
@@ -135,7 +171,7 @@ def test_the_first_in_order_of_id_are_named_and_all_are_counted(store: LocalStor
         (document(1).id, None, None, None),
         (document(2).id, "too_short", 6.0, 50.0),
     ]
-    assert documents_of(a, b, limit=0).only_in_a == Named(5, [])
+    assert documents_of(a, b, limit=0).only_in_a == Lone(5, [], {"too_short": 1})
 
 
 def test_a_document_in_another_split(store: LocalStore) -> None:
@@ -212,19 +248,21 @@ def test_vocabularies(store: LocalStore) -> None:
     }
 
 
-def keys_of(rows: Sequence[tuple[int, int, int]]) -> Keys:
-    table = np.array(rows, np.uint64).reshape(-1, 3)
+def keys_of(rows: Sequence[tuple[int, int, int, int]]) -> Keys:
+    table = np.array(rows, np.uint64).reshape(-1, 4)
     zeros = np.zeros(len(rows), np.uint64)
     ids, texts = np.stack([zeros, table[:, 0]], axis=1), np.stack([table[:, 1], zeros], axis=1)
-    return Keys(ids, texts, table[:, 2].astype(np.uint8))
+    return Keys(ids, texts, table[:, 2], table[:, 3].astype(np.uint8))
 
 
-rows_of_documents = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 1)), max_size=12)
+rows_of_documents = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 1), st.integers(0, 1)), max_size=12
+)
 
 
 @given(rows_of_documents, rows_of_documents)
 def test_every_document_has_one_counterpart_or_none(
-    a: list[tuple[int, int, int]], b: list[tuple[int, int, int]]
+    a: list[tuple[int, int, int, int]], b: list[tuple[int, int, int, int]]
 ) -> None:
     """Ids repeat here more than in any corpus."""
     found, mirrored = match(keys_of(a), keys_of(b)), match(keys_of(b), keys_of(a))

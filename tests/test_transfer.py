@@ -9,7 +9,6 @@ from pretrain.artifact import Artifact
 from pretrain.catalog import all_artifacts
 from pretrain.dag import node
 from pretrain.errors import DamagedArtifactError, NotInStoreError, StoreError, UsageError
-from pretrain.filehash import FileHashes
 from pretrain.leases import LEASES
 from pretrain.planning import make_plan
 from pretrain.runner import InlineRunner
@@ -25,27 +24,16 @@ from tests.tiny import write_recipe
 KEYS = [f"{stage}/{FINGERPRINTS[stage]}" for stage in ("download", "filter", "dedup", "shard")]
 
 
-class Interrupted(LocalStore):
-    """A store whose process is interrupted when it is about to put file number `num_files`."""
-
-    num_files = 3
-
-    def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
-        self.num_files -= 1
-        if self.num_files < 0:
-            raise KeyboardInterrupt
-        super().put_file(path, key, sha256=sha256)
-
-
-class Failing(LocalStore):
-    """A store that fails when it is to write a key that ends so."""
+class Broken(LocalStore):
+    """A store in which putting a key that ends with `suffix` raises `error`."""
 
     suffix = ""
+    error: BaseException = KeyboardInterrupt()
 
-    def write_bytes(self, key: str, data: bytes) -> None:
+    def put_file(self, path: Path, key: str, *, sha256: str | None = None) -> None:
         if key.endswith(self.suffix):
-            raise StoreError(f"the store failed while writing {key}")
-        super().write_bytes(key, data)
+            raise self.error
+        super().put_file(path, key, sha256=sha256)
 
 
 @pytest.fixture
@@ -93,19 +81,20 @@ def test_one_artifact_comes_with_all_that_it_was_made_from(made: Fabricated, tar
 
 
 def test_what_was_interrupted_goes_on_from_there(made: Fabricated, tmp_path: Path) -> None:
+    broken = Broken(tmp_path / "target")
+    broken.suffix = f"{KEYS[3]}/data/train/part-00001.parquet"
     with pytest.raises(KeyboardInterrupt):
-        copy(made.store, Interrupted(tmp_path / "target"))
+        copy(made.store, broken)
     target = LocalStore(tmp_path / "target")
-    there = {key for key in target.list_sizes("") if "/data/" in key or "/ledger/" in key}
-    assert len(there) == 3
-    assert manifests_in(target) == KEYS[:1]
-    assert copy(made.store, target).files == (10 - 3) + 3
+    assert manifests_in(target) == KEYS[:3]
+    num_there = len(target.list_sizes(KEYS[3]))
+    assert copy(made.store, target).files == (3 - num_there) + 1
     assert content_of(target.root) == content_of(made.store.root)
 
 
 def test_the_record_of_a_run_comes_last(made: Fabricated, tmp_path: Path) -> None:
-    broken = Failing(tmp_path / "target")
-    broken.suffix = f"{RUN_ID}.json"
+    broken = Broken(tmp_path / "target")
+    broken.suffix, broken.error = f"{RUN_ID}.json", StoreError("the store failed")
     with pytest.raises(StoreError):
         copy(made.store, broken)
     target = LocalStore(tmp_path / "target")
@@ -151,6 +140,8 @@ def test_a_damaged_part_of_the_target_is_replaced_and_no_other(made: Fabricated,
 def test_a_lineage_that_is_not_whole_is_refused_before_anything_is_copied(made: Fabricated, target: LocalStore) -> None:
     made.store.delete(KEYS[0])
     with pytest.raises(NotInStoreError, match=rf"no finished {KEYS[0]}, which {KEYS[1]} was made from"):
+        copy(made.store, target, "filter/bb")
+    with pytest.raises(NotInStoreError, match=rf"no finished {KEYS[0]}, which is to be copied"):
         copy(made.store, target)
     assert target.list_sizes("") == {}
 
@@ -173,7 +164,7 @@ def test_names_that_are_none(made: Fabricated, target: LocalStore) -> None:
     assert not target.root.exists()
 
 
-def test_a_copied_run_is_cached_and_a_damaged_part_of_the_copy_is_rebuilt_alone(tmp_path: Path) -> None:
+def test_a_copied_run_is_cached_and_what_is_damaged_of_it_is_rebuilt_alone(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     pipelines = [RunSpec(recipe=str(recipe), store=str(tmp_path / name)).pipeline() for name in ("store", "target")]
     artifacts: dict[str, Artifact] = {}
@@ -184,14 +175,12 @@ def test_a_copied_run_is_cached_and_a_damaged_part_of_the_copy_is_rebuilt_alone(
     source, target = LocalStore(tmp_path / "store"), LocalStore(tmp_path / "target")
     assert copy(source, target, artifacts["shard"].key).artifacts_copied == 5
     assert {stage.action for stage in make_plan(pipelines[1], "shard")} == {"cached"}
-    key = artifacts["filter"].key
-    (target.root / key / "data/part-00000.parquet").unlink()
-    ledger = target.root / key / "ledger/part-00000.parquet"
-    before = ledger.stat().st_mtime_ns
-    inputs = {"documents": Artifact(target, artifacts["download"].manifest)}
+    key = artifacts["download"].key
+    part, listing = (target.root / key / path for path in ("data/part-00000.parquet", "inputs/source-reference.jsonl"))
+    part.unlink()
+    before = listing.stat().st_mtime_ns
     runner = InlineRunner()
-    rebuilt = pipelines[1].obtain("filter", inputs, runner=runner, progress=lambda done, total, text: None)
-    assert rebuilt.action == "built" and rebuilt.artifact.manifest.content() == artifacts["filter"].manifest.content()
+    rebuilt = pipelines[1].obtain("download", {}, runner=runner, progress=lambda done, total, text: None)
+    assert rebuilt.action == "built" and part.exists()
+    assert listing.stat().st_mtime_ns == before  # the receipts came along
     assert content_of(target.root) == content_of(source.root)
-    assert before <= ledger.stat().st_mtime_ns
-    assert FileHashes().recall(ledger) is not None

@@ -4,11 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.store import open_store
-from pretrain.verification import Finding, open_all, verify
+from pretrain.artifact import Artifact
+from pretrain.errors import StoreError
+from pretrain.store import LocalStore, open_store
+from pretrain.verification import Finding, open_all, remove_damaged, verify
 from tests.cli.fabricated import FINGERPRINTS, Fabricated, fabricate
 
 FILTER = f"filter/{FINGERPRINTS['filter']}"
+
+
+class Worn(LocalStore):
+    """A disk with a sector that cannot be read."""
+
+    def digest(self, key: str) -> tuple[str, int]:
+        if key.endswith("ledger/part-00000.parquet"):
+            raise StoreError(f"the store failed while reading {key}: [Errno 5] Input/output error")
+        return super().digest(key)
 
 
 @pytest.fixture
@@ -73,3 +84,26 @@ def test_a_remote_store_is_read_without_keeping_copies(tmp_path: Path, monkeypat
         4,
     )
     assert list((tmp_path / "cache" / "fetched").rglob("*.parquet")) == []
+
+
+def test_what_the_disk_cannot_read_is_named_and_the_rest_is_read(made: Fabricated) -> None:
+    worn = Worn(made.store.root)
+    artifacts = [Artifact(worn, artifact.manifest) for artifact in made.artifacts.values()]
+    sizes: list[int] = []
+    found = {(finding.artifact.partition("/")[0], finding.problem) for finding in verify(artifacts, sizes.append)}
+    assert found == {(stage, "unreadable") for stage in ("download", "filter", "dedup")}
+    assert len(sizes) == 10
+
+
+def test_only_what_is_still_damaged_is_removed(made: Fabricated) -> None:
+    path = made.store.root / FILTER / "data" / "part-00000.parquet"
+    ledger = made.store.root / FILTER / "ledger" / "part-00000.parquet"
+    whole = path.read_bytes()
+    for each in (path, ledger):
+        each.write_bytes(each.read_bytes()[:-1] + b"?")
+    artifacts, _ = open_all(made.store)
+    findings = list(verify(artifacts, lambda num_bytes: None))
+    assert len(findings) == 2
+    path.write_bytes(whole)  # by a run, while other parts were read
+    assert remove_damaged(artifacts, findings) == [Finding(FILTER, "ledger/part-00000.parquet", "wrong sha256")]
+    assert path.exists() and not ledger.exists()

@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from pretrain.errors import DamagedArtifactError
 _EXCERPT_CHARS = 80
 _CHARS_BEFORE_DIFFERENCE = 20
 _LEDGER_COLUMNS = ["id", "reason", "value", "threshold"]
+_FIELDS = ["source", "url", "lang", "metadata"]
 
 T = TypeVar("T")
 Rows = NDArray[np.int64]
@@ -52,6 +53,16 @@ class ChangedDocument:
 
 
 @dataclass(frozen=True)
+class RelabelledDocument:
+    """A document of both artifacts with another source, url, language or metadata: the values that differ, by field."""
+
+    id: str
+    source: str
+    a: dict[str, str | None]
+    b: dict[str, str | None]
+
+
+@dataclass(frozen=True)
 class MovedDocument:
     """A document of both artifacts that is in another split (`train`, `validation`)."""
 
@@ -71,14 +82,22 @@ class Named(Generic[T]):
 
 
 @dataclass(frozen=True)
+class Lone(Named[LoneDocument]):
+    """The documents of one artifact alone. `by_reason` counts those that the other's ledger has, all of them."""
+
+    by_reason: dict[str, int]
+
+
+@dataclass(frozen=True)
 class DocumentDifferences:
     """How the documents of artifacts A and B differ; one with another text in another split counts as both."""
 
     num_a: int
     num_b: int
-    only_in_a: Named[LoneDocument]
-    only_in_b: Named[LoneDocument]
+    only_in_a: Lone
+    only_in_b: Lone
     other_text: Named[ChangedDocument]
+    other_fields: Named[RelabelledDocument]
     other_split: Named[MovedDocument]
 
 
@@ -88,11 +107,13 @@ class Keys(NamedTuple):
     Attributes:
         ids: (num_documents, 2) uint64, the 16 bytes of an id.
         texts: (num_documents, 2) uint64, the 16 bytes of a hash of the text.
+        fields: (num_documents,) uint64, a hash of source, url, language and metadata.
         splits: (num_documents,) uint8, a number for the split.
     """
 
     ids: Words
     texts: Words
+    fields: Words
     splits: NDArray[np.uint8]
 
 
@@ -134,14 +155,17 @@ def differing_documents(a: Artifact, b: Artifact, limit: int) -> DocumentDiffere
     found = match(side_a.keys, side_b.keys)
     in_a, in_b = found.changed.T
     has_other_text = (side_a.keys.texts[in_a] != side_b.keys.texts[in_b]).any(axis=1)
+    has_other_fields = side_a.keys.fields[in_a] != side_b.keys.fields[in_b]
     has_other_split = side_a.keys.splits[in_a] != side_b.keys.splits[in_b]
-    other_text, other_split = found.changed[has_other_text], found.changed[has_other_split]
+    other_text, other_fields = found.changed[has_other_text], found.changed[has_other_fields]
+    other_split = found.changed[has_other_split]
     return DocumentDifferences(
         sum(part.rows for part in a.parts()),
         sum(part.rows for part in b.parts()),
-        Named(len(found.only_a), _lone(side_a, found.only_a[:limit], b)),
-        Named(len(found.only_b), _lone(side_b, found.only_b[:limit], a)),
+        _lone(side_a, found.only_a, b, limit),
+        _lone(side_b, found.only_b, a, limit),
         Named(len(other_text), _changed(side_a, side_b, other_text[:limit])),
+        Named(len(other_fields), _relabelled(side_a, side_b, other_fields[:limit])),
         Named(len(other_split), _moved(side_a, side_b, other_split[:limit], splits)),
     )
 
@@ -153,7 +177,8 @@ def match(a: Keys, b: Keys) -> Matching:
     """
     is_b = np.repeat([False, True], [len(a.ids), len(b.ids)])
     words = np.concatenate([a.ids, b.ids]), np.concatenate([a.texts, b.texts])
-    columns = [column for pair in words for column in pair.T] + [np.concatenate([a.splits, b.splits])]
+    columns = [column for pair in words for column in pair.T]
+    columns += [np.concatenate([a.fields, b.fields]), np.concatenate([a.splits, b.splits])]
     order = np.lexsort((is_b, *reversed(columns)))
     equal = _has_counterpart(_groups([column[order] for column in columns]), is_b[order])
     rest = order[~equal]
@@ -201,18 +226,21 @@ def _split(part: PartRecord) -> str:
 
 
 def _read(artifact: Artifact, parts: list[PartRecord], splits: Sequence[str]) -> _Side:
-    ids, texts, num_rows = [np.empty((0, 2), np.uint64)], [np.empty((0, 2), np.uint64)], []
+    nothing = np.empty((0, 2), np.uint64)
+    ids, texts, fields, num_rows = [nothing], [nothing], [nothing[:, 0]], []
     for part in parts:
         num_rows.append(0)
         with pq.ParquetFile(artifact.open_part(part)) as file:
             for index in range(file.num_row_groups):
-                group = file.read_row_group(index, columns=["id", "text"])
+                group = file.read_row_group(index, columns=["id", "text", *_FIELDS])
                 ids.append(_id_words(group["id"], f"{artifact.key}/{part.path}"))
                 texts.append(_text_words(group["text"]))
+                fields.append(_field_words(group.select(_FIELDS)))
                 num_rows[-1] += group.num_rows
     numbers = np.array([splits.index(_split(part)) for part in parts], np.uint8)
     starts = np.cumsum([0, *num_rows], dtype=np.int64)[:-1]
-    return _Side(artifact, parts, starts, Keys(np.concatenate(ids), np.concatenate(texts), numbers.repeat(num_rows)))
+    hashes = np.concatenate(texts), np.concatenate(fields)
+    return _Side(artifact, parts, starts, Keys(np.concatenate(ids), *hashes, numbers.repeat(num_rows)))
 
 
 def _id_words(ids: pa.ChunkedArray, place: str) -> Words:
@@ -231,22 +259,28 @@ def _text_words(texts: pa.ChunkedArray) -> Words:
     return np.frombuffer(digests, "<u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _lone(side: _Side, rows: Rows, other: Artifact) -> list[LoneDocument]:
-    contents = _contents(side, rows)
-    reasons = _reasons(other, [side.id(row) for row in rows])
+def _field_words(fields: pa.Table) -> Words:
+    rows = zip(*(column.to_pylist() for column in fields.columns), strict=True)
+    digests = b"".join(hashlib.blake2b(repr(row).encode(), digest_size=8).digest() for row in rows)
+    return np.frombuffer(digests, "<u8").astype(np.uint64)
+
+
+def _lone(side: _Side, rows: Rows, other: Artifact, limit: int) -> Lone:
+    contents = _contents(side, rows[:limit])
+    reasons = _reasons(other, [side.id(row) for row in rows[:limit]])
     documents = []
-    for row in rows.tolist():
-        identifier, (source, text) = side.id(row), contents[row]
+    for row in rows[:limit].tolist():
+        identifier, (text, source, *_) = side.id(row), contents[row]
         reason, value, threshold = reasons.get(identifier, (None, None, None))
         documents.append(LoneDocument(identifier, source, _excerpt(text), reason, value, threshold))
-    return documents
+    return Lone(len(rows), documents, _num_by_reason(other, side.keys.ids[rows]))
 
 
 def _changed(a: _Side, b: _Side, pairs: Rows) -> list[ChangedDocument]:
     of_a, of_b = _contents(a, pairs[:, 0]), _contents(b, pairs[:, 1])
     documents = []
     for row, row_b in pairs.tolist():
-        (source, text), (_, other) = of_a[row], of_b[row_b]
+        (text, source, *_), (other, *_) = of_a[row], of_b[row_b]
         shorter = min(len(text), len(other))
         parting = next((place for place in range(shorter) if text[place] != other[place]), shorter)
         start = max(parting - _CHARS_BEFORE_DIFFERENCE, 0)
@@ -254,11 +288,22 @@ def _changed(a: _Side, b: _Side, pairs: Rows) -> list[ChangedDocument]:
     return documents
 
 
+def _relabelled(a: _Side, b: _Side, pairs: Rows) -> list[RelabelledDocument]:
+    of_a, of_b = _contents(a, pairs[:, 0]), _contents(b, pairs[:, 1])
+    documents = []
+    for row, row_b in pairs.tolist():
+        values_a, values_b = (dict(zip(_FIELDS, each[1:], strict=True)) for each in (of_a[row], of_b[row_b]))
+        names = [name for name in _FIELDS if values_a[name] != values_b[name]]
+        differing = ({name: values[name] for name in names} for values in (values_a, values_b))
+        documents.append(RelabelledDocument(a.id(row), values_a["source"], *differing))
+    return documents
+
+
 def _moved(a: _Side, b: _Side, pairs: Rows, splits: Sequence[str]) -> list[MovedDocument]:
     contents = _contents(a, pairs[:, 0])
     documents = []
     for row, row_b in pairs.tolist():
-        source, text = contents[row]
+        text, source, *_ = contents[row]
         split_a, split_b = splits[a.keys.splits[row]], splits[b.keys.splits[row_b]]
         documents.append(MovedDocument(a.id(row), source, _excerpt(text), split_a, split_b))
     return documents
@@ -268,9 +313,9 @@ def _excerpt(text: str, start: int = 0) -> str:
     return " ".join(text[start : start + _EXCERPT_CHARS].split())
 
 
-def _contents(side: _Side, rows: Rows) -> dict[int, tuple[str, str]]:
-    """Source and text of some rows; reads the row groups that hold them."""
-    found: dict[int, tuple[str, str]] = {}
+def _contents(side: _Side, rows: Rows) -> dict[int, tuple[Any, ...]]:
+    """Text, source, url, language and metadata of some rows; reads the row groups that hold them."""
+    found: dict[int, tuple[Any, ...]] = {}
     holders = np.searchsorted(side.starts, rows, side="right") - 1
     for holder in np.unique(holders).tolist():
         wanted = rows[holders == holder]
@@ -280,8 +325,8 @@ def _contents(side: _Side, rows: Rows) -> dict[int, tuple[str, str]]:
                 stop = start + file.metadata.row_group(index).num_rows
                 here = wanted[(wanted >= start) & (wanted < stop)]
                 if len(here):
-                    group = file.read_row_group(index, columns=["source", "text"]).take(here - start)
-                    values = zip(group["source"].to_pylist(), group["text"].to_pylist(), strict=True)
+                    group = file.read_row_group(index, columns=["text", *_FIELDS]).take(here - start)
+                    values = zip(*(group[name].to_pylist() for name in ("text", *_FIELDS)), strict=True)
                     found.update(zip(here.tolist(), values, strict=True))
                 start = stop
     return found
@@ -300,3 +345,26 @@ def _reasons(artifact: Artifact, ids: Sequence[str]) -> dict[str, tuple[str, flo
                 for row in group.filter(pc.is_in(group["id"], value_set=wanted)).to_pylist():
                     found[row["id"]] = (row["reason"], row["value"], row["threshold"])
     return found
+
+
+def _num_by_reason(artifact: Artifact, ids: Words) -> dict[str, int]:
+    """How many of some documents (in order of id) the ledger has for each reason, the most frequent first."""
+    if not len(ids):
+        return {}
+    wanted = ids.astype(">u8").view("S16").ravel()  # equal as bytes where the numbers are, and in the same order
+    numbers: dict[str, int] = {}
+    found = np.zeros(len(wanted), np.uint16)  # the last row of a document: what came before did not drop it
+    for part in artifact.parts("ledger/"):
+        with pq.ParquetFile(artifact.open_part(part)) as file:
+            for index in range(file.num_row_groups):
+                group = file.read_row_group(index, columns=["id", "reason"])
+                rows = _id_words(group["id"], f"{artifact.key}/{part.path}").astype(">u8").view("S16").ravel()
+                places = np.searchsorted(wanted, rows).clip(max=len(wanted) - 1)
+                reasons = pc.dictionary_encode(group["reason"]).combine_chunks()
+                known = [numbers.setdefault(reason, len(numbers) + 1) for reason in reasons.dictionary.to_pylist()]
+                is_wanted = wanted[places] == rows
+                codes = reasons.indices.to_numpy(zero_copy_only=False)[is_wanted]
+                found[places[is_wanted]] = np.array(known, np.uint16)[codes]
+    counts = np.bincount(found, minlength=len(numbers) + 1)
+    by_reason = {reason: int(counts[number]) for reason, number in numbers.items() if counts[number]}
+    return dict(sorted(by_reason.items(), key=lambda item: (-item[1], item[0])))

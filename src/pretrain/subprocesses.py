@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from typing import IO, Any
 from pretrain.errors import SubprocessError
 from pretrain.filehash import torch_cache
 from pretrain.store import space_errors
+from pretrain.temporary import temporary_folder
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,8 @@ def job_folder() -> Iterator[Path]:
     Raises:
         StoreFullError: there is no space for what the block writes to it.
     """
-    with (
-        space_errors("writing to the temporary folder", tempfile.gettempdir()),
-        tempfile.TemporaryDirectory(prefix=_JOB_FOLDER) as folder,
-    ):
-        yield Path(folder)
+    with temporary_folder(_JOB_FOLDER) as folder:
+        yield folder
 
 
 def run_job(

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from pretrain.artifact import Artifact, PartRecord, artifact_key, parse_manifest
 from pretrain.dag import NODES
-from pretrain.errors import DamagedArtifactError, StoreVersionError
+from pretrain.errors import DamagedArtifactError, StoreError, StorePermissionError, StoreVersionError
 from pretrain.filehash import FileHashes
 from pretrain.store import Store
 
+NEWER = "of a newer version of pretrain"
+_PROBLEMS = {"missing", "wrong size", "wrong sha256", "unreadable"}
 NUM_FILES_AT_ONCE = 8  # hashing leaves the interpreter's lock, and waiting for a server costs nothing
 
 
@@ -42,7 +44,7 @@ def open_all(store: Store, keys: Sequence[str] | None = None) -> tuple[list[Arti
         except FileNotFoundError:
             continue  # a build that was not finished
         except StoreVersionError:
-            findings.append(Finding(key, "manifest.json", "of a newer version of pretrain"))
+            findings.append(Finding(key, "manifest.json", NEWER))
             continue
         except DamagedArtifactError:
             manifest = None
@@ -72,15 +74,33 @@ def verify(artifacts: Sequence[Artifact], on_bytes: Callable[[int], None]) -> It
                 artifact, part = waiting[done]
                 digest = done.result()
                 key = f"{artifact.key}/{part.path}"
-                if artifact.store.is_local and digest not in ("missing", "wrong size"):
+                if artifact.store.is_local and digest not in _PROBLEMS:
                     hashes.remember(artifact.store.local_file(key), digest)
                 on_bytes(part.bytes)
                 if digest != part.sha256:
-                    problem = digest if digest in ("missing", "wrong size") else "wrong sha256"
+                    problem = digest if digest in _PROBLEMS else "wrong sha256"
                     yield Finding(artifact.key, part.path, problem)
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def remove_damaged(artifacts: Sequence[Artifact], findings: Sequence[Finding]) -> list[Finding]:
+    """Removes the parts that were found damaged and still are; returns their findings.
+
+    A listing shows sizes alone: in a remote store only a missing part is sure to be built again.
+    """
+    by_key = {artifact.key: artifact for artifact in artifacts}
+    removed = []
+    for found in findings:
+        artifact = by_key.get(found.artifact)
+        if artifact is None or found.problem == "missing":
+            continue
+        part = artifact.part(found.path)
+        if _digest(artifact, part) != part.sha256:  # not rebuilt by a run in the meantime
+            artifact.store.delete(f"{artifact.key}/{part.path}")
+            removed.append(found)
+    return removed
 
 
 def _digest(artifact: Artifact, part: PartRecord) -> str:
@@ -91,4 +111,10 @@ def _digest(artifact: Artifact, part: PartRecord) -> str:
         return "missing"
     except DamagedArtifactError:
         return "wrong sha256"
+    except StorePermissionError:
+        raise
+    except StoreError:
+        if not artifact.store.is_local:  # it is away: nothing is known of this part or of the next
+            raise
+        return "unreadable"  # a sector of the disk
     return digest if num_bytes == part.bytes else "wrong size"

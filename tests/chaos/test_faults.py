@@ -29,8 +29,8 @@ from tests.s3.server import S3Server
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
-NUM_RUNS = 24
-NUM_WHOLE_RUNS = 4  # of the ten stages, by the command
+NUM_RUNS = 200
+NUM_WHOLE_RUNS = 6  # of the ten stages, by the command
 NUM_RUNS_AT_ONCE = 2
 
 

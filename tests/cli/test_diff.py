@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pretrain.artifact import Artifact, Manifest
+from pretrain.store import LocalStore
 from tests.cli.fabricated import COPY, FINGERPRINTS, SHORT, Fabricated, fabricate
 from tests.cli.test_commands import Answer
+from tests.test_difference import artifact, document
 
 
 def renamed(made: Fabricated, stage: str, fingerprint: str, *, as_stage: str, config: dict[str, object]) -> None:
@@ -52,7 +54,7 @@ def test_for_people(made: Fabricated) -> None:
         "    data/part-00000.parquet",
         "    ledger/part-00000.parquet",
         "documents  5 in A, 4 in B",
-        "  only in A: 1",
+        "  only in A: 1 (B: too_few_words 1)",
         f"    {SHORT}  wiki  B dropped it: too_few_words, value 6, threshold 50",
         "      text number 1, of the source",
     ]
@@ -80,13 +82,14 @@ def test_as_json(made: Fabricated) -> None:
                 "threshold": 50.0,
             }
         ],
+        "by_reason": {"too_few_words": 1},
     }
 
 
 def test_the_limit_is_of_what_is_named(made: Fabricated) -> None:
     renamed(made, "dedup", "ef" * 16, as_stage="filter", config={})
     text = Answer("diff", "filter/ab", "filter/ef", "--store", made.store.url, "--limit", "1").text
-    assert "  only in A: 2\n" in text
+    assert "  only in A: 2 (B: exact_duplicate 1, not in its ledger 1)\n" in text
     assert SHORT in text
     assert COPY not in text
     assert "    … and 1 more\n" in text.split("documents  ")[1]
@@ -97,6 +100,20 @@ def test_equal_ones_are_called_equal(made: Fabricated) -> None:
         answer = Answer("diff", "filter/bb", f"filter/{other}", "--store", made.store.url)
         assert answer.code == 0
         assert answer.text.splitlines()[2:] == ["equal: the same config, inputs, stats and all 2 parts"]
+
+
+def test_other_fields_are_shown_from_a_to_b(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    artifact(store, "aa", {"part-00000": [document(1)._replace(metadata="{}")]})
+    artifact(store, "bb", {"part-00000": [document(1)._replace(lang="en", metadata='{"title": "' + "x" * 80 + '"}')]})
+    text = Answer("diff", "filter/aa", "filter/bb", "--store", store.url).text
+    assert text.split("documents  ")[1].splitlines() == [
+        "1 in A, 1 in B",
+        "  other fields: 1",
+        f"    {document(1).id}  wiki",
+        "      lang  (none) -> en",
+        '      metadata  {} -> {"title": "' + "x" * 28 + "…",
+    ]
 
 
 def test_two_stages_and_an_unknown_artifact_are_usage_errors(made: Fabricated) -> None:

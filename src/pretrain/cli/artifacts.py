@@ -1,6 +1,7 @@
 """`pretrain ls`, `pretrain show` and `pretrain verify`: what the store holds, and whether it is intact."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,6 +18,9 @@ from pretrain.cli.common import (
     shown_number,
 )
 from pretrain.cli.lineage import lineage_tree
+
+if TYPE_CHECKING:
+    from pretrain.verification import Finding
 
 
 def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
@@ -80,6 +84,7 @@ def show_command(
 
 def verify_command(
     artifacts: Annotated[list[str] | None, typer.Argument(help="STAGE/FINGERPRINT; none means all.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove damaged parts, for a run to rebuild.")] = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,7 +92,7 @@ def verify_command(
     from pretrain.catalog import find_folder
     from pretrain.dag import NODES
     from pretrain.store import open_store
-    from pretrain.verification import open_all, verify
+    from pretrain.verification import open_all, remove_damaged, verify
 
     with errors_end_the_command():
         place = open_store(store)
@@ -96,20 +101,39 @@ def verify_command(
         num_bytes = sum(part.bytes for artifact in chosen for part in artifact.manifest.parts)
         with byte_progress("reading", num_bytes) as advance:
             findings += verify(chosen, advance)
+        removed = remove_damaged(chosen, findings) if remove else []
     order = {node.name: place for place, node in enumerate(NODES)}
     findings.sort(key=lambda found: (order.get(found.artifact.partition("/")[0], 0), found.artifact, found.path))
-    damage = [{"artifact": found.artifact, "path": found.path, "problem": found.problem} for found in findings]
-    summary = {"artifacts": len(chosen), "parts": num_parts, "bytes": num_bytes, "damaged": damage}
     if as_json:
-        print_json(summary)
+        summary = {"artifacts": len(chosen), "parts": num_parts, "bytes": num_bytes, "damaged": _rows(findings)}
+        print_json({**summary, "removed": _rows(removed)} if remove else summary)
     else:
-        for entry in damage:
-            console().print(f"damaged: {entry['artifact']}/{entry['path']} ({entry['problem']})", style="red")
-        verdict = f"{len(damage)} damaged; run the recipe again to rebuild them" if damage else "all intact"
+        for found in findings:
+            console().print(f"damaged: {found.artifact}/{found.path} ({found.problem})", style="red", markup=False)
         size = shown_bytes(num_bytes)
+        verdict = _verdict(findings, len(removed), place.is_local)
         console().print(f"{len(chosen)} artifacts, {num_parts} parts, {size} read: {verdict}")
-    if damage:
+    if findings:
         raise typer.Exit(1)
+
+
+def _rows(findings: "Sequence[Finding]") -> list[dict[str, str]]:
+    return [{"artifact": found.artifact, "path": found.path, "problem": found.problem} for found in findings]
+
+
+def _verdict(findings: "Sequence[Finding]", num_removed: int, is_local: bool) -> str:
+    from pretrain.verification import NEWER
+
+    if not findings:
+        return "all intact"
+    newer = [found for found in findings if found.problem == NEWER]
+    advice = ["upgrade pretrain for what is newer"] if newer else []
+    if len(findings) > len(newer):
+        stays = not is_local and not num_removed and any(found.problem == "wrong sha256" for found in findings)
+        first = "repeat with --remove, then " if stays else ""
+        advice.append(f"{first}run the recipe again to rebuild {'them' if not newer else 'the others'}")
+    done = f", {num_removed} removed" if num_removed else ""
+    return f"{len(findings)} damaged{done}; {'; '.join(advice)}"
 
 
 def _print_mapping(title: str, values: dict[str, Any]) -> None:

@@ -19,10 +19,11 @@ from pretrain.cli.common import (
 
 if TYPE_CHECKING:
     from pretrain.difference import Difference, PartDifferences, ValueDifference, VocabularyDifferences
-    from pretrain.document_difference import DocumentDifferences, LoneDocument, Named
+    from pretrain.document_difference import DocumentDifferences, Lone
 
 LimitOption = Annotated[int, typer.Option(min=0, metavar="N", help="How many documents of each kind to name.")]
 _MAX_VALUE_CHARS = 30
+_MAX_FIELD_CHARS = 40
 _FINGERPRINT_CHARS = 12
 
 
@@ -102,9 +103,9 @@ def _print_vocabulary(vocabulary: "VocabularyDifferences") -> None:
 
 def _print_documents(documents: "DocumentDifferences") -> None:
     console().print(f"[bold]documents[/]  {documents.num_a:,} in A, {documents.num_b:,} in B")
-    kinds = (documents.only_in_a, documents.only_in_b, documents.other_text, documents.other_split)
-    if not any(kind.count for kind in kinds):
-        _print_line("the same in id and text; order, cut or another column differs", 2)
+    kinds = (documents.only_in_a, documents.only_in_b, documents.other_text, documents.other_fields)
+    if not any(kind.count for kind in (*kinds, documents.other_split)):
+        _print_line("the same in all fields; their order, or the cut of the parts, differs", 2)
         return
     _print_lone("only in A", documents.only_in_a, "B")
     _print_lone("only in B", documents.only_in_b, "A")
@@ -114,6 +115,13 @@ def _print_documents(documents: "DocumentDifferences") -> None:
             _print_line(f"{text.id}  {text.source}", 4)
             _print_line(f"A  {text.excerpt_a}\n      B  {text.excerpt_b}", 6)
         _print_more(len(documents.other_text.first), documents.other_text.count)
+    if documents.other_fields.count:
+        _print_line(f"other fields: {documents.other_fields.count:,}", 2)
+        for fields in documents.other_fields.first:
+            _print_line(f"{fields.id}  {fields.source}", 4)
+            for name, value in fields.a.items():
+                _print_line(f"{name}  {_shown_field(value)} -> {_shown_field(fields.b[name])}", 6)
+        _print_more(len(documents.other_fields.first), documents.other_fields.count)
     if documents.other_split.count:
         _print_line(f"other split: {documents.other_split.count:,}", 2)
         for moved in documents.other_split.first:
@@ -122,10 +130,18 @@ def _print_documents(documents: "DocumentDifferences") -> None:
         _print_more(len(documents.other_split.first), documents.other_split.count)
 
 
-def _print_lone(title: str, documents: "Named[LoneDocument]", other: str) -> None:
+def _shown_field(value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    return value if len(value) <= _MAX_FIELD_CHARS else f"{value[: _MAX_FIELD_CHARS - 1]}…"
+
+
+def _print_lone(title: str, documents: "Lone", other: str) -> None:
     if not documents.count:
         return
-    _print_line(f"{title}: {documents.count:,}", 2)
+    dropped = {**documents.by_reason, "not in its ledger": documents.count - sum(documents.by_reason.values())}
+    why = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items() if count)
+    _print_line(f"{title}: {documents.count:,}{f' ({other}: {why})' if documents.by_reason else ''}", 2)
     for document in documents.first:
         numbers = {"value": document.value, "threshold": document.threshold}
         measured = "".join(f", {name} {shown_number(v)}" for name, v in numbers.items() if v is not None)

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import SubprocessError
+from pretrain import errors
+from pretrain.errors import StageError, SubprocessError
 from pretrain.eval.config import EvalConfig
 from pretrain.eval.tasks import EvalTask, write_task
 from pretrain.fingerprint import canonical_json
@@ -90,6 +91,8 @@ class ModelScores:
         if event["event"] == "started":
             self.context.progress(0, total, "loading lm-evaluation-harness")
             return
+        if event["event"] == "failed":
+            raise getattr(errors, event["error"], StageError)(event["message"])
         model = event["model"]
         done = self.models.index(model) * num_tasks
         if event["event"] == "scored":

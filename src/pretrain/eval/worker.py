@@ -8,8 +8,12 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pretrain.errors import PretrainError
+from pretrain.store import space_errors
 from pretrain.subprocesses import emit, end_with_parent, read_job
 
 # An event a batch would be thousands a second for a tiny model.
@@ -30,14 +34,24 @@ class _Reporter:
             emit("scored", model=self._model, task=task, sequences=sequences)
 
 
-def main(arguments: list[str]) -> None:
-    """Scores the models of the job whose file is the first argument.
+def main(arguments: list[str]) -> int:
+    """Scores the models of the job whose file is the first argument; the exit status.
 
     The job: `models` {name: folder}, `output_folder`, `threads`, and what `scoring.score` reads.
     """
     end_with_parent()
     job = read_job(arguments)
     emit("started")
+    try:
+        with space_errors("scoring models in the temporary folder", job["output_folder"]):
+            _score_all(job)
+    except PretrainError as error:
+        emit("failed", error=type(error).__name__, message=str(error))
+        return 1
+    return 0
+
+
+def _score_all(job: Mapping[str, Any]) -> None:
     started = time.monotonic()
     import torch
 
@@ -54,5 +68,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv)
-    os._exit(0)  # at once: tearing down torch takes time, and all files are closed and events flushed
+    os._exit(main(sys.argv))  # at once: tearing down torch takes time, and all files are closed and events flushed

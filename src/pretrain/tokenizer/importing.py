@@ -1,7 +1,6 @@
 """Bringing a tokenizer from outside: its tokenizer.json byte for byte, its special tokens named."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from pretrain.errors import InputError
 from pretrain.external import ExternalInput, require_unchanged
 from pretrain.sequences.encoder import load_plain_tokenizer, special_token
 from pretrain.stage import Stats, UnitFiles
+from pretrain.temporary import temporary_folder
 from pretrain.tokenizer.inputs import CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE
 from pretrain.tokenizer.saving import copy_folder
 
@@ -39,8 +39,7 @@ def write_imported(files: UnitFiles, unit: ImportUnit) -> Stats:
     """
     contents = {file.name: require_unchanged(file).read_bytes() for file in unit.imported.files}
     config = merged_config(contents, unit.special_roles)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         for file_name, data in contents.items():
             (folder / file_name).write_bytes(data)
         (folder / SPECIAL_TOKENS_FILE).unlink(missing_ok=True)  # merged into the config

@@ -1,6 +1,5 @@
 """A tokenizer as the files that `AutoTokenizer.from_pretrained` loads."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from pretrain.stage import UnitFiles
+from pretrain.temporary import temporary_folder
 
 
 def save_tokenizer(
@@ -26,9 +26,9 @@ def save_tokenizer(
         extra_special_tokens=list(more_special_tokens),
         **special_roles,
     )
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         fast.save_pretrained(folder)
-        copy_folder(files, Path(folder))
+        copy_folder(files, folder)
 
 
 def copy_folder(files: UnitFiles, folder: Path) -> None:
