@@ -26,10 +26,7 @@ _QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
 }
-
-
-# An empty database takes 3 MB; with less left on the disk, whatever the server failed with, this is why.
-_DATABASE_BYTES = 5_000_000
+_DATABASE_BYTES = 5_000_000  # an empty one takes 3 MB: with less left, this is why a server fails
 
 
 class EmbeddedServerError(PretrainError):
@@ -92,14 +89,11 @@ def _start_embedded_server(home: Path) -> str:
         last_line = (log.read_text().strip().splitlines() or ["it printed nothing"])[-1]
         free_bytes = shutil.disk_usage(home).free
         shutil.rmtree(home, ignore_errors=True)
+        problem = f"the embedded Prefect server did not start ({last_line}); set PREFECT_API_URL to one that runs"
         if free_bytes < _DATABASE_BYTES:
-            raise EmbeddedServerError(
-                f"no space left for the embedded Prefect server in {home.parent} ({free_bytes / 1e6:.1f} MB are free): "
-                "free some space, or set TMPDIR to another folder, then run the same command to resume"
-            )
-        raise EmbeddedServerError(
-            f"the embedded Prefect server did not start ({last_line}); set PREFECT_API_URL to one that runs"
-        )
+            place = f"{home.parent} ({free_bytes / 1e6:.1f} MB are free)"
+            problem = f"no space left for the embedded Prefect server in {place}: free some, or set TMPDIR, and resume"
+        raise EmbeddedServerError(problem)
     return url
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pretrain.artifact import Artifact, PartRecord
+from pretrain.columns import open_columns
 from pretrain.errors import DamagedArtifactError
 
 _EXCERPT_CHARS = 80
@@ -339,7 +340,7 @@ def _reasons(artifact: Artifact, ids: Sequence[str]) -> dict[str, tuple[str, flo
     for part in artifact.parts("ledger/"):
         if len(found) == len(ids):
             break
-        with pq.ParquetFile(artifact.open_part(part)) as file:
+        with open_columns(artifact, part) as file:
             for index in range(file.num_row_groups):
                 group = file.read_row_group(index, columns=_LEDGER_COLUMNS)
                 for row in group.filter(pc.is_in(group["id"], value_set=wanted)).to_pylist():
@@ -355,7 +356,7 @@ def _num_by_reason(artifact: Artifact, ids: Words) -> dict[str, int]:
     numbers: dict[str, int] = {}
     found = np.zeros(len(wanted), np.uint16)  # the last row of a document: what came before did not drop it
     for part in artifact.parts("ledger/"):
-        with pq.ParquetFile(artifact.open_part(part)) as file:
+        with open_columns(artifact, part) as file:
             for index in range(file.num_row_groups):
                 group = file.read_row_group(index, columns=["id", "reason"])
                 rows = _id_words(group["id"], f"{artifact.key}/{part.path}").astype(">u8").view("S16").ravel()

@@ -211,7 +211,8 @@ def _copy_part(
     scratch = target.scratch_file(name)
     with removed_on_error(scratch):
         try:
-            digest = source.copy_to(name, scratch, tally.advance)
+            # To a remote store the way is still to come.
+            digest = source.copy_to(name, scratch, tally.advance if target.is_local else lambda num_bytes: None)
         except FileNotFoundError:
             return Damage(part.path, "missing")
         except DamagedArtifactError:
@@ -221,6 +222,8 @@ def _copy_part(
             scratch.unlink()
             return Damage(part.path, "wrong sha256" if is_whole else "wrong size")
         target.put_file(scratch, name)  # without its sha256, which would keep it in the cache of this machine
+    if not target.is_local:
+        tally.advance(part.bytes)
     tally.count(part.bytes)
     return None
 

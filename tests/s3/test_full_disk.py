@@ -13,6 +13,7 @@ from pretrain.errors import StoreFullError
 from pretrain.pipeline import Pipeline
 from pretrain.remote_store import RemoteStore
 from pretrain.runner import InlineRunner
+from pretrain.runs import recorded_run
 from pretrain.spec import RunSpec
 from tests.content import content_of
 from tests.disks import Disk, mounted_disk
@@ -32,7 +33,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a store has that is never full, without eval."""
     store = tmp_path_factory.mktemp("local")
-    build_all(RunSpec(recipe=str(recipe), store=str(store)).pipeline(), lambda stage: None)
+    build_all(RunSpec(recipe=str(recipe), store=str(store)).pipeline())
     return content_of(store)
 
 
@@ -50,15 +51,17 @@ def build(pipeline: Pipeline, stage: str, built: dict[str, Artifact]) -> None:
     built[stage] = pipeline.obtain(stage, inputs, runner=InlineRunner(), progress=progress).artifact
 
 
-def build_all(pipeline: Pipeline, before: Any) -> None:
+def build_all(pipeline: Pipeline) -> None:
     built: dict[str, Artifact] = {}
     for stage in stages_of(pipeline.recipe, "train"):
-        before(stage)
         build(pipeline, stage, built)
 
 
-@pytest.mark.parametrize("kilobytes_free", [0, 12, 60])
-@pytest.mark.parametrize("is_moved", [False, True], ids=["on one machine", "each stage on another machine"])
+@pytest.mark.parametrize(
+    ("kilobytes_free", "is_moved"),
+    [(0, False), (60, False), (12, True)],
+    ids=["full", "nearly full", "each stage on another machine"],
+)
 def test_every_stage_says_when_the_cache_is_full(
     s3_server: S3Server,
     s3_store: RemoteStore,
@@ -88,8 +91,11 @@ def test_every_stage_says_when_the_cache_is_full(
             full.append(stage)
         cache.resize(50_000)
         build(pipeline, stage, built)
-    print(kilobytes_free, is_moved, full)
     assert content_of_bucket(s3_server, prefix) == expected
     assert len(full) >= 5
     assert not [key for key in objects_of(s3_server, prefix) if "/checkpoints/" in key or "/scratch/" in key]
     assert list((cache.folder / "cache" / "scratch").iterdir()) == []
+
+    cache.leave_free(0)
+    with recorded_run(spec.model_copy(update={"until": "train"})) as run:  # what is there needs no cache to be found
+        build_all(run.pipeline())

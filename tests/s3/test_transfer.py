@@ -47,7 +47,10 @@ def test_there_and_back(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert copy(made.store, s3_store).files == 10 + 4
+    told: list[tuple[int, int]] = []
+    assert transfer(made.store, s3_store, RUN_ID, lambda done, total: told.append((done, total))).files == 10 + 4
+    num_bytes = sum(part.bytes for artifact in made.artifacts.values() for part in artifact.manifest.parts)
+    assert (len(told), told[-1]) == (10, (num_bytes, num_bytes))  # each when it has arrived
     assert content_of_bucket(s3_server, prefix) == content_of(made.store.root)
     first = len(s3_server.requests())
     assert copy(made.store, s3_store).files == 0
@@ -78,6 +81,7 @@ def test_what_is_in_the_bucket_is_asked_for_its_sha256_and_not_sent_again(
     assert content_of_bucket(s3_server, prefix) == content_of(made.store.root)
 
 
+@pytest.mark.slow
 def test_an_object_that_another_program_put_is_read(
     made: Fabricated, s3_server: S3Server, s3_store: RemoteStore, prefix: str
 ) -> None:
@@ -90,6 +94,7 @@ def test_an_object_that_another_program_put_is_read(
     assert content_of_bucket(s3_server, prefix) == content_of(made.store.root)
 
 
+@pytest.mark.slow
 def test_a_damaged_object_is_named_and_left_where_it_is(
     made: Fabricated, s3_server: S3Server, s3_store: RemoteStore, prefix: str, tmp_path: Path
 ) -> None:
