@@ -4,7 +4,7 @@
 # make check      lint, format, types, import contracts: what CI runs before the tests
 # make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
 # make style      fixes what can be fixed by machine
-# make faults     the demo on S3, and short seeded slices of `make chaos`: what CI runs after the tests
+# make faults     the demo on S3, and short seeded slices of `make chaos` (about 20 minutes)
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
 # make test-all   every test that runs without a GPU and a network
 # make clean      removes the environment and the caches, never ./store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.leases import CLAIMS, LEASES, SWEEPS, Beacon, Watch, claimed, leased
+from pretrain.leases import CLAIMS, LEASES, SWEEPS, Beacon, Watch, claimed, leased, machine_id
 from pretrain.store import LocalStore, Store, open_store
 
 
@@ -86,3 +86,23 @@ def test_a_claim_whose_holder_is_gone_is_taken_over(other_store: Store) -> None:
     other_store.write_bytes("claims/train-ff.json", b'{"lease": "killed"}')
     with leased(other_store, ["train/ff"]) as lease, claimed(other_store, "train/ff", lease):
         assert lease.id.encode() in other_store.read_bytes("claims/train-ff.json")
+
+
+def test_a_killed_run_of_this_machine_is_not_waited_for(other_store: Store) -> None:
+    other_store.write_bytes(
+        "leases/killed.json", b'{"id":"killed","run_id":null,"host":"h","pid":1,"beat":9,"artifacts":[]}'
+    )
+    other_store.write_bytes("claims/train-ff.json", b'{"lease": "killed", "machine": "this"}')
+    began = time.monotonic()
+    with leased(other_store, ["train/ff"]) as lease, claimed(other_store, "train/ff", lease, machine="this"):
+        assert lease.id.encode() in other_store.read_bytes("claims/train-ff.json")
+    assert time.monotonic() - began < 1  # of another machine, it would be watched for a minute
+
+
+def test_a_machine_is_known_by_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for name in ("one", "one", "other"):
+        monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / name))
+        ids.append(machine_id())
+    assert ids[0] == ids[1] != ids[2]
+    assert [path.name for path in (tmp_path / "one" / "locks").iterdir()] == ["machine"]

@@ -158,7 +158,7 @@ def test_a_store_that_refuses_to_be_read(recipe: Path) -> None:
 
 def test_a_store_that_refuses_to_be_written(recipe: Path) -> None:
     fsspec.register_implementation("refusing", Refusing, clobber=True)
-    words = "permission denied while writing refusing://write/store/runs/.*Access Denied; check its owner"
+    words = "permission denied while writing refusing://write/store/leases/.*Access Denied; check its owner"
     with (
         pytest.raises(StorePermissionError, match=words),
         recorded_run(RunSpec(recipe=str(recipe), store="refusing://write/store")),

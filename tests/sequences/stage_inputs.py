@@ -33,6 +33,7 @@ def make_shard_artifact(store: Store, train: list[list[Document]], validation: l
     manifest = splits[0].manifest.model_copy(
         update={"parts": [part for split in splits for part in split.manifest.parts]}
     )
+    store.write_bytes(f"{splits[0].key}/manifest.json", manifest.to_bytes())  # where workers read it
     return Artifact(store, manifest)
 
 
