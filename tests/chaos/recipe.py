@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.tiny import prose, write_recipe
 
 NUM_FILES = 3
-MAX_STEPS = 48
+MAX_STEPS = 240  # 2 s of steps
 
 
 def write_chaos_recipe(folder: Path) -> Path:
@@ -14,7 +14,7 @@ def write_chaos_recipe(folder: Path) -> Path:
     path = write_recipe(
         folder,
         shard={"parts": 3, "validation_fraction": 0.1},
-        train={"max_steps": MAX_STEPS, "save_every_steps": 4, "log_every_steps": 10},
+        train={"max_steps": MAX_STEPS, "save_every_steps": 8, "log_every_steps": 40},
     )
     texts = prose(360)
     for index in range(1, NUM_FILES):

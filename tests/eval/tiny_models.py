@@ -87,7 +87,9 @@ def folder_artifact(store: Store, stage: str, folder: Path) -> Artifact:
         stats={},
         provenance={},
     )
-    return Artifact(store, manifest)
+    artifact = Artifact(store, manifest)
+    store.write_bytes(f"{artifact.key}/manifest.json", manifest.to_bytes())  # where workers read it
+    return artifact
 
 
 class PlainScorer:

@@ -55,7 +55,9 @@ def tokenizer_artifact(store: LocalStore, tokenizer: PreTrainedTokenizerFast, fo
         stats={},
         provenance={},
     )
-    return Artifact(store, manifest)
+    artifact = Artifact(store, manifest)
+    store.write_bytes(f"{artifact.key}/manifest.json", manifest.to_bytes())  # where workers read it
+    return artifact
 
 
 def save_checkpoint(folder: Path, **changed) -> LlamaForCausalLM:

@@ -58,7 +58,9 @@ def make_tokenizer_artifact(store, roles=("bos_token", "eos_token", "pad_token")
         stats={},
         provenance={},
     )
-    return Artifact(store, manifest)
+    artifact = Artifact(store, manifest)
+    store.write_bytes(f"{artifact.key}/manifest.json", manifest.to_bytes())  # where workers read it
+    return artifact
 
 
 def pack(folder, train, validation, config, runner=None, **tokenizer):

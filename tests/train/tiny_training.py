@@ -139,4 +139,6 @@ def _finish(store: Store, stage: str, files: UnitFiles) -> Artifact:
         provenance={},
     )
     store.write_bytes(f"{stage}/upstream/manifest.json", manifest.to_bytes())
-    return Artifact(store, manifest)
+    artifact = Artifact(store, manifest)
+    store.write_bytes(f"{artifact.key}/manifest.json", manifest.to_bytes())  # where workers read it
+    return artifact

@@ -7,7 +7,7 @@ model that was scored before a kill is not scored again.
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,9 @@ class ModelScores:
         done = {model: self.context.completed(_unit(model)) for model in self.models}
         pending = [model for model, receipt in done.items() if receipt is None]
         if pending:
+            model_folders = {model: str(self.context.inputs[model].open_folder()) for model in pending}
             with job_folder() as folder:
-                self._score(pending, folder)
+                self._score(model_folders, folder)
         return {model: self._scores(model) for model in self.models}
 
     def _scores(self, model: str) -> Stats:
@@ -58,7 +59,7 @@ class ModelScores:
             raise SubprocessError(f"the evaluation ended well without scores of {model}: run the same command again")
         return receipt.stats
 
-    def _score(self, models: Sequence[str], folder: Path) -> None:
+    def _score(self, model_folders: Mapping[str, str], folder: Path) -> None:
         task_folder = folder / "tasks"
         task_folder.mkdir()
         for task in self.tasks:
@@ -66,7 +67,7 @@ class ModelScores:
         config = self.context.config
         threads = num_threads()
         job = {
-            "models": {model: str(self.context.inputs[model].open_folder()) for model in models},
+            "models": dict(model_folders),
             "output_folder": str(folder),
             "threads": threads,
             "task_folder": str(task_folder),
