@@ -154,7 +154,11 @@ def wait_for(run: DriverRun, moment: Moment, reference: Reference, events: Event
     if run.state(moment.stage) != "...":
         return False
     number = 1 + int(moment.fraction * num_changes(reference.events[moment.stage], moment.event or ""))
-    is_over = begun + moment.fraction * reference.seconds[moment.stage]
+    seconds = reference.seconds[moment.stage]
+    if moment.stage == "train" and moment.event is None:  # before its first step it imports torch: little to hit
+        run.wait_until(lambda: run.state("train") != "..." or has_begun_to_train(run), RUN_SECONDS)
+        seconds, begun = max(0.5, seconds - (time.monotonic() - begun)), time.monotonic()
+    is_over = begun + moment.fraction * seconds
     while run.state(moment.stage) == "..." and run.process.poll() is None:
         assert time.monotonic() < begun + RUN_SECONDS, "\n".join(run.lines)
         if moment.event is not None and events.wait_for(moment.event, number, first, 0.02):
@@ -164,6 +168,11 @@ def wait_for(run: DriverRun, moment: Moment, reference: Reference, events: Event
                 break
             time.sleep(0.005)
     return run.process.poll() is None
+
+
+def has_begun_to_train(run: HeardRun) -> bool:
+    """Whether the training has said at which step it begins."""
+    return any(line.startswith("train: ") for line in run.lines)
 
 
 def resumes_in(run: HeardRun) -> list[int]:

@@ -21,7 +21,7 @@ class Moment(NamedTuple):
 
     Attributes:
         stage: the stage, or `start` for the time before the first.
-        fraction: of the stage's undisturbed time, or of its events.
+        fraction: of the stage's undisturbed time (a training's from its first step on), or of its events.
         event: what an event must have in it to count; None counts seconds.
         whole_group: the driver and its workers at once; else the driver alone, as the kernel does for memory.
         is_moved: whether the next run is on another machine, with another cache.
@@ -43,8 +43,7 @@ def moments(seed: int, kills: dict[str, int]) -> list[Moment]:
             is_last = index == number - 1  # the others must leave something to do
             fraction = generator.uniform(0, 1 if is_last else 1.3 / number)
             commit = generator.choice(LAST_COMMITS if is_last else COMMITS.get(stage, COMMITS_OF_DATA))
-            # Most of the time and the first requests of a training are its imports, where there is little to hit.
-            weights = [1, 2, 2] if stage != "train" else [1, 2, 6]
+            weights = [1, 2, 2] if stage != "train" else [3, 1, 3]
             event = generator.choices([None, "", commit], weights)[0] if stage != "start" else None
             whole_group = generator.random() < 0.8
             found.append(Moment(stage, fraction, event, whole_group, is_moved=generator.random() < 0.15))
