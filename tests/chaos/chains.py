@@ -149,7 +149,7 @@ def wait_for(run: DriverRun, moment: Moment, reference: Reference, events: Event
     if moment.stage == "start":
         time.sleep(moment.fraction * START_SECONDS)
         return run.process.poll() is None
-    assert run.wait_until(lambda: run.state(moment.stage) is not None, RUN_SECONDS), "\n".join(run.lines)
+    assert run.wait_until(lambda: run.state(moment.stage) is not None, RUN_SECONDS), run.end()
     begun, first = time.monotonic(), len(events)
     if run.state(moment.stage) != "...":
         return False
