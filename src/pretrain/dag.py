@@ -85,7 +85,7 @@ def _eval_inputs(recipe: Recipe) -> Mapping[str, str]:
 
 NODES = (
     Node("download", _of(), has_external=True),
-    Node("filter", _after("filter")),
+    Node("filter", _after("filter"), has_external=True),
     Node("dedup", _after("dedup")),
     Node("language", _after("language"), has_external=True),
     Node("shard", _after("shard"), reads_seed=True),

@@ -27,7 +27,7 @@ from pretrain.store import Store, space_errors
 C = TypeVar("C", bound=Config)
 P = TypeVar("P")
 
-# Counts of one unit by name; nested one level for counts by reason.
+# Counts of one unit by name; nested for counts by reason or source.
 Stats = dict[str, Any]
 
 
@@ -175,17 +175,23 @@ class StageContext(Generic[C]):
 
 
 def sum_stats(receipts: Sequence[Receipt]) -> Stats:
-    """Adds the counts of units by name; counts by reason are added reason by reason, sorted."""
+    """Adds the counts of units by name, those nested by reason or source one by one; nested names are sorted."""
     total: Stats = {}
     for receipt in receipts:
-        for name, value in receipt.stats.items():
-            if isinstance(value, dict):
-                known = total.setdefault(name, {})
-                for reason, count in value.items():
-                    known[reason] = known.get(reason, 0) + count
-            else:
-                total[name] = total.get(name, 0) + value
-    return {name: dict(sorted(v.items())) if isinstance(v, dict) else v for name, v in total.items()}
+        _add_counts(total, receipt.stats)
+    return {name: _sorted(value) for name, value in total.items()}
+
+
+def _add_counts(total: Stats, counts: Mapping[str, Any]) -> None:
+    for name, value in counts.items():
+        if isinstance(value, Mapping):
+            _add_counts(total.setdefault(name, {}), value)
+        else:
+            total[name] = total.get(name, 0) + value
+
+
+def _sorted(value: Any) -> Any:
+    return {name: _sorted(value[name]) for name in sorted(value)} if isinstance(value, dict) else value
 
 
 def part_name(index: int) -> str:

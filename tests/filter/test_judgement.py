@@ -1,34 +1,59 @@
-from pretrain.filter.judgement import Judgement, judge
-from pretrain.filter.verdict import Drop, Rewrite
+from pretrain.filter.judgement import Judge, Judgement
+from pretrain.filter.verdict import Check, Rewrite
 
 
 class ReplacesDigits:
     """A rule that rewrites, as a rule against private data would."""
 
-    def __call__(self, view):
+    metrics = ()
+
+    def checks(self, view):
         text = "".join("0" if char.isdigit() else char for char in view.text)
-        return Rewrite(text, "digits_replaced", value=1.0) if text != view.text else None
+        if text != view.text:
+            yield Rewrite(text, "digits_replaced", value=1.0)
 
 
 class DropsWord:
+    metrics = ("count",)
+
     def __init__(self, word):
         self.word = word
 
-    def __call__(self, view):
-        return Drop("has_word", evidence=self.word) if self.word in view.words("whitespace").tokens else None
+    def checks(self, view):
+        count = view.text.split().count(self.word)
+        yield Check("count", count, count > 0, "has_word", 0, self.word)
+
+
+def judge(*rules, exhaustive=False):
+    return Judge([(type(rule).__name__, rule) for rule in rules], exhaustive=exhaustive)
+
+
+def found(word, count=1):
+    return Check("count", count, True, "has_word", 0, word)
 
 
 def test_a_text_that_every_rule_keeps_is_unchanged():
-    assert judge([ReplacesDigits(), DropsWord("bad")], "good text") == Judgement("good text", (), None)
+    judgement = judge(ReplacesDigits(), DropsWord("bad"))("good text")
+    assert judgement == Judgement("good text", (), (), {"DropsWord.count": 0})
+    assert judgement.drop is None
 
 
-def test_the_first_rule_that_drops_gives_the_reason():
-    rules = [DropsWord("b"), DropsWord("a")]
-    assert judge(rules, "a b").drop == Drop("has_word", evidence="b")
+def test_the_first_rule_that_drops_gives_the_reason_and_ends_the_judgement():
+    judgement = judge(DropsWord("b"), DropsWord("a"))("a b")
+    assert judgement.drop == found("b")
+    assert judgement.metrics == {"DropsWord.count": 1}
+
+
+def test_an_exhaustive_judge_lists_every_test_that_failed_and_every_metric():
+    judgement = judge(DropsWord("b"), DropsWord("x"), DropsWord("a"), exhaustive=True)("a b a")
+    assert judgement.drop == found("b")
+    assert judgement.failed == (("DropsWord", found("b")), ("DropsWord#3", found("a", 2)))
+    assert judgement.metrics == {"DropsWord.count": 1, "DropsWord#2.count": 0, "DropsWord#3.count": 2}
 
 
 def test_later_rules_judge_the_rewritten_text():
     rewrite = Rewrite("call 000", "digits_replaced", value=1.0)
-    rules = [DropsWord("000"), ReplacesDigits()]
-    assert judge(rules, "call 123") == Judgement("call 000", (rewrite,), None)
-    assert judge(rules[::-1], "call 123") == Judgement("call 000", (rewrite,), Drop("has_word", evidence="000"))
+    judgement = judge(DropsWord("000"), ReplacesDigits())("call 123")
+    assert (judgement.text, judgement.rewrites, judgement.drop) == ("call 000", (rewrite,), None)
+    judgement = judge(ReplacesDigits(), DropsWord("000"))("call 123")
+    assert (judgement.text, judgement.rewrites, judgement.drop) == ("call 000", (rewrite,), found("000"))

@@ -1,6 +1,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +64,8 @@ def test_documents_and_ledger(tmp_path):
         "bytes_out": len(PROSE),
         "dropped_by_reason": {"paragraph_repetition": 1, "paragraph_too_short": 1, "too_few_lines": 1},
         "changed_by_reason": {},
+        "documents_by_source": {"s": 1},
+        "dropped_by_source": {"s": {"paragraph_repetition": 1, "paragraph_too_short": 1, "too_few_lines": 1}},
     }
     # one data and one ledger part a part read, empty ones too, and a receipt each
     assert [key.removeprefix("filter/x/") for key in files] == [
@@ -69,6 +73,38 @@ def test_documents_and_ledger(tmp_path):
         *(f"ledger/part-0000{i}.parquet" for i in range(3)),
         *(f"receipts/part-0000{i}.json" for i in range(3)),
     ]
+
+
+def test_the_table_of_metrics_has_every_document_and_all_that_failed(tmp_path):
+    good, short = documents(PROSE, "one # line")
+    config = {**BOTH, "record_metrics": True}
+    stats, kept, ledger, files = run(tmp_path, [[good, short]], config)
+
+    assert kept == [good]
+    assert ledger == [LedgerRow(short.id, "s", "filter", "too_few_lines", 1.0, 3.0, None)]
+    table = pq.read_table(pa.BufferReader(files["filter/x/metrics/part-00000.parquet"]))
+    assert table.column_names[:6] == ["id", "source", "kept", "failed", "course.num_lines", "course.long_line_chars"]
+    first, second = table.to_pylist()
+    assert (first["id"], first["kept"], first["failed"]) == (good.id, True, [])
+    assert (second["id"], second["kept"]) == (short.id, False)
+    assert second["failed"] == [
+        "course.too_few_lines",
+        "gopher_quality.too_few_words",
+        "gopher_quality.too_many_hashes",
+        "gopher_quality.too_few_alphabetic_words",
+        "gopher_quality.too_few_stop_words",
+    ]
+    assert second["course.long_line_chars"] is None  # there are no three lines
+    assert (first["gopher_quality.num_words"], second["gopher_quality.num_words"]) == (60, 2)
+    assert stats["dropped_by_reason"] == {"too_few_lines": 1}
+    assert stats["failed_by_reason"]["gopher_quality.too_many_hashes"] == 1
+
+
+def test_an_exhaustive_filter_without_metrics_lists_what_failed(tmp_path):
+    _, _, _, files = run(tmp_path, [documents("one # line")], {**BOTH, "exhaustive": True})
+    table = pq.read_table(pa.BufferReader(files["filter/x/metrics/part-00000.parquet"]))
+    assert table.column_names == ["id", "source", "kept", "failed"]
+    assert len(table["failed"][0]) == 5
 
 
 def test_an_artifact_without_parts_gives_zeros(tmp_path):

@@ -1,35 +1,81 @@
 """What a list of rules together says about one text."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pretrain.filter.textview import TextView
-from pretrain.filter.verdict import Drop, Rewrite, Rule
+from pretrain.filter.verdict import Check, Rewrite, Rule
 
 
 class Judgement(NamedTuple):
     """The outcome for one text.
 
     Attributes:
-        text: the text after all rewrites; what a later rule judged.
+        text: the text after all rewrites; what the last rule judged.
         rewrites: every change, in order.
-        drop: why the document goes, or None when it stays.
+        failed: tests that failed, by order of rule and test, each with the label of its rule. The first one gives
+            the reason; it is alone unless the judge is exhaustive. Empty when the text stays.
+        metrics: the measured values by `<label>.<metric>`; complete only when the judge is exhaustive.
     """
 
     text: str
     rewrites: tuple[Rewrite, ...]
-    drop: Drop | None
+    failed: tuple[tuple[str, Check], ...]
+    metrics: dict[str, float | None]
+
+    @property
+    def drop(self) -> Check | None:
+        """Why the text goes, or None when it stays."""
+        return self.failed[0][1] if self.failed else None
 
 
-def judge(rules: Sequence[Rule], text: str) -> Judgement:
-    """Applies the rules in order, each to the text as earlier ones rewrote it; the first drop ends it."""
-    view = TextView(text)
-    rewrites: list[Rewrite] = []
-    for rule in rules:
-        verdict = rule(view)
-        if isinstance(verdict, Drop):
-            return Judgement(view.text, tuple(rewrites), verdict)
-        if isinstance(verdict, Rewrite):
-            rewrites.append(verdict)
-            view = TextView(verdict.text)
-    return Judgement(view.text, tuple(rewrites), None)
+class Judge:
+    """Applies rules in order, each to the text as earlier ones rewrote it.
+
+    Args:
+        rules: pairs of a rule's name and the rule, in order.
+        exhaustive: make every test of every rule. Otherwise the first that fails ends it.
+    """
+
+    def __init__(self, rules: Iterable[tuple[str, Rule]], *, exhaustive: bool = False) -> None:
+        named = list(rules)
+        self._rules = list(zip(_labels([name for name, _ in named]), (rule for _, rule in named), strict=True))
+        self._exhaustive = exhaustive
+
+    @property
+    def metrics(self) -> list[str]:
+        """Every metric as `<label>.<metric>`: the columns of the metrics table, in order."""
+        return [f"{label}.{metric}" for label, rule in self._rules for metric in rule.metrics]
+
+    def __call__(self, text: str) -> Judgement:
+        """The judgement on one text."""
+        view = TextView(text)
+        rewrites: list[Rewrite] = []
+        failed: list[tuple[str, Check]] = []
+        metrics: dict[str, float | None] = {}
+        for label, rule in self._rules:
+            rewritten = view.text
+            for outcome in rule.checks(view):
+                if isinstance(outcome, Rewrite):
+                    rewrites.append(outcome)
+                    rewritten = outcome.text
+                    continue
+                metrics[f"{label}.{outcome.metric}"] = outcome.value
+                if outcome.is_failed:
+                    failed.append((label, outcome))
+                    if not self._exhaustive:
+                        return Judgement(view.text, tuple(rewrites), tuple(failed), metrics)
+            if rewritten is not view.text:
+                view = TextView(rewritten)
+        return Judgement(view.text, tuple(rewrites), tuple(failed), metrics)
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """A label for each rule: its name, with `#2`, `#3` ... where one stands more than once."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for name in names:
+        seen[name] += 1
+        labels.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return labels

@@ -8,7 +8,7 @@ from pretrain.filter.rules.course import CourseConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
 
 # fmt: off
-RuleConfig = Annotated[
+AnyRuleConfig = Annotated[
     CourseConfig
     | GopherQualityConfig,
     Field(discriminator="rule"),

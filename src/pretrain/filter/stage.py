@@ -2,16 +2,21 @@
 
 Writes `data/part-NNNNN.parquet` with the documents that stay and `ledger/part-NNNNN.parquet` with a row for
 every document dropped and for every change of a document that stays. A part whose documents all go is empty,
-not absent.
+not absent. `metrics/part-NNNNN.parquet` comes with `record_metrics` or `exhaustive`.
 """
 
+import contextlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pretrain.artifact import Artifact, PartRecord
 from pretrain.documents import Document, LedgerRow, document_writer, ledger_writer, read_documents
+from pretrain.external import ExternalInput
 from pretrain.filter.config import FilterConfig
-from pretrain.filter.judgement import judge
-from pretrain.filter.verdict import Drop, Rewrite
+from pretrain.filter.inputs import make_rules
+from pretrain.filter.judgement import Judge, Judgement
+from pretrain.filter.metrics import MetricsWriter
+from pretrain.filter.verdict import Check, Rewrite
 from pretrain.stage import StageContext, Stats, UnitFiles, part_name, sum_stats
 
 
@@ -23,6 +28,7 @@ class FilterPart(NamedTuple):
     documents: Artifact
     part: PartRecord
     config: FilterConfig
+    external: Mapping[str, ExternalInput]
 
 
 def build(context: StageContext[FilterConfig]) -> Stats:
@@ -30,11 +36,12 @@ def build(context: StageContext[FilterConfig]) -> Stats:
 
     Returns:
         documents_in, documents_out, documents_dropped, documents_changed, bytes_in and bytes_out (of UTF-8
-        text), dropped_by_reason, changed_by_reason.
+        text), dropped_by_reason, changed_by_reason; documents_by_source (kept) and dropped_by_source, by reason;
+        failed_by_reason (every test that failed) when the config is exhaustive.
     """
     documents = context.inputs["documents"]
     units = [
-        (name, FilterPart(name, context.stage, documents, part, context.config))
+        (name, FilterPart(name, context.stage, documents, part, context.config, context.external))
         for index, part in enumerate(documents.parts())
         for name in [part_name(index)]
     ]
@@ -44,44 +51,65 @@ def build(context: StageContext[FilterConfig]) -> Stats:
 
 def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
     """Judges the documents of one part and returns its counts."""
-    rules = [config.make_rule() for config in unit.config.rules]
+    config = unit.config
+    is_exhaustive = config.exhaustive or config.record_metrics
+    judge = Judge(make_rules(config, unit.external), exhaustive=is_exhaustive)
     stats = _no_stats()
-    with (
-        files.create(f"data/{unit.name}.parquet") as data,
-        files.create(f"ledger/{unit.name}.parquet") as ledger,
-        document_writer(data.path) as kept,
-        ledger_writer(ledger.path) as rows,
-    ):
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(files.create(f"data/{unit.name}.parquet"))
+        ledger = stack.enter_context(files.create(f"ledger/{unit.name}.parquet"))
+        kept = stack.enter_context(document_writer(data.path))
+        rows = stack.enter_context(ledger_writer(ledger.path))
+        metrics = None
+        if is_exhaustive:
+            table = stack.enter_context(files.create(f"metrics/{unit.name}.parquet"))
+            metrics = stack.enter_context(MetricsWriter(table.path, judge.metrics if config.record_metrics else []))
         for document in read_documents(unit.documents.open_part(unit.part)):
-            judgement = judge(rules, document.text)
-            stats["documents_in"] += 1
-            stats["bytes_in"] += len(document.text.encode())
-            if judgement.drop is not None:
-                rows.append(_row(document, unit.stage, judgement.drop))
-                stats["documents_dropped"] += 1
-                _count(stats["dropped_by_reason"], judgement.drop.reason)
-                continue
-            for rewrite in judgement.rewrites:
-                rows.append(_row(document, unit.stage, rewrite))
-                _count(stats["changed_by_reason"], rewrite.reason)
-            kept.append(document._replace(text=judgement.text))
-            stats["documents_out"] += 1
-            stats["documents_changed"] += bool(judgement.rewrites)
-            stats["bytes_out"] += len(judgement.text.encode())
+            judgement = judge(document.text)
+            _count_judgement(stats, document, judgement)
+            for outcome in [judgement.drop] if judgement.drop else judgement.rewrites:
+                rows.append(_row(document, unit.stage, outcome))
+            if judgement.drop is None:
+                kept.append(document._replace(text=judgement.text))
+            if metrics is not None:
+                metrics.append(document, judgement)
+                table.rows = metrics.num_rows
+                _count_failed(stats, judgement)
         data.rows, ledger.rows = kept.num_rows, rows.num_rows
     return stats
 
 
-def _row(document: Document, stage: str, verdict: Drop | Rewrite) -> LedgerRow:
+def _row(document: Document, stage: str, outcome: Check | Rewrite) -> LedgerRow:
     return LedgerRow(
         id=document.id,
         source=document.source,
         stage=stage,
-        reason=verdict.reason,
-        value=verdict.value,
-        threshold=verdict.threshold,
-        evidence=verdict.evidence,
+        reason=outcome.reason,
+        value=outcome.value,
+        threshold=outcome.threshold,
+        evidence=outcome.evidence,
     )
+
+
+def _count_judgement(stats: Stats, document: Document, judgement: Judgement) -> None:
+    stats["documents_in"] += 1
+    stats["bytes_in"] += len(document.text.encode())
+    if judgement.drop is not None:
+        stats["documents_dropped"] += 1
+        _count(stats["dropped_by_reason"], judgement.drop.reason)
+        _count(stats["dropped_by_source"].setdefault(document.source, {}), judgement.drop.reason)
+        return
+    stats["documents_out"] += 1
+    stats["documents_changed"] += bool(judgement.rewrites)
+    stats["bytes_out"] += len(judgement.text.encode())
+    _count(stats["documents_by_source"], document.source)
+    for rewrite in judgement.rewrites:
+        _count(stats["changed_by_reason"], rewrite.reason)
+
+
+def _count_failed(stats: Stats, judgement: Judgement) -> None:
+    for label, check in judgement.failed:
+        _count(stats.setdefault("failed_by_reason", {}), f"{label}.{check.reason}")
 
 
 def _count(counts: dict[str, int], reason: str) -> None:
@@ -98,4 +126,6 @@ def _no_stats() -> Stats:
         "bytes_out": 0,
         "dropped_by_reason": {},
         "changed_by_reason": {},
+        "documents_by_source": {},
+        "dropped_by_source": {},
     }

@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain.filter.rules.course import CourseConfig
-from pretrain.filter.textview import TextView
-from pretrain.filter.verdict import Drop
+from tests.filter.judging import Drop, drop_of
 
 
 def judge(text, **thresholds):
-    return CourseConfig(**thresholds).make_rule()(TextView(text))
+    return drop_of(CourseConfig(**thresholds), text)
 
 
 @pytest.mark.parametrize(

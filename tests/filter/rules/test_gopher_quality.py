@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
 from pretrain.filter.textview import TextView, Words
-from pretrain.filter.verdict import Drop
+from tests.filter.judging import Drop, drop_of
 
 REASON_IN_DATATROVE = {
     "too_few_words": "gopher_short_doc",
@@ -31,15 +31,16 @@ VECTORS = Path(__file__).parent / "datatrove_gopher_quality.jsonl"
 
 
 def judge(text, **thresholds):
-    return GopherQualityConfig(splitter="whitespace", **thresholds).make_rule()(TextView(text))
+    return drop_of(GopherQualityConfig(words="whitespace", **thresholds), text)
 
 
 def test_decides_as_datatrove_does_on_the_same_words():
-    rule = GopherQualityConfig().make_rule()
+    rule = GopherQualityConfig().make_rule({})
     lines = VECTORS.read_bytes().splitlines()
     for case in map(json.loads, lines):
-        drop = rule.judge(TextView(case["text"]), Words(case["words"] or case["text"].split()))
-        assert (drop and REASON_IN_DATATROVE[drop.reason]) == case["reason"], case["text"]
+        checks = rule.checks_of(TextView(case["text"]), Words(case["words"] or case["text"].split()))
+        reason = next((check.reason for check in checks if check.is_failed), None)
+        assert (reason and REASON_IN_DATATROVE[reason]) == case["reason"], case["text"]
     assert len(lines) == 70
 
 

@@ -18,18 +18,20 @@ Source: DeepLearning.AI and Upstage, "Pretraining LLMs", lesson 2, `paragraph_le
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pretrain.config import Config
+from pretrain.filter.rule_config import RuleConfig
 from pretrain.filter.textview import TextView
-from pretrain.filter.verdict import Drop, evidence_span
+from pretrain.filter.verdict import Check, at_least, at_most, evidence_span
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 
 
-class CourseConfig(Config):
+class CourseConfig(RuleConfig):
     """Thresholds of the course's two rules."""
 
     rule: Literal["course"] = "course"
@@ -44,7 +46,7 @@ class CourseConfig(Config):
         default=0.2, ge=0, le=1, description="Share of characters in those; null: no test (course: 0.2)"
     )
 
-    def make_rule(self) -> "Course":
+    def make_rule(self, files: Mapping[str, Path]) -> "Course":
         """The rule with these thresholds."""
         return Course(self)
 
@@ -52,40 +54,43 @@ class CourseConfig(Config):
 class Course:
     """The course's two rules, paragraph length first."""
 
+    metrics = ("num_lines", "long_line_chars", "repeated_paragraph_ratio", "repeated_char_ratio")
+
     def __init__(self, config: CourseConfig) -> None:
         self.config = config
 
-    def __call__(self, view: TextView) -> Drop | None:
-        """Why the text of `view` goes, or None."""
-        return self._judge_length(view.text) or self._judge_repetition(view.text)
+    def checks(self, view: TextView) -> Iterator[Check]:
+        """The tests in the course's order."""
+        if self.config.min_long_lines > 0:
+            yield from self._check_length(view.text)
+        yield from self._check_repetition(view.text)
 
-    def _judge_length(self, text: str) -> Drop | None:
+    def _check_length(self, text: str) -> Iterator[Check]:
         config = self.config
-        if config.min_long_lines == 0:
-            return None
         lengths = sorted(map(len, text.split("\n")))
-        if len(lengths) < config.min_long_lines:
-            return Drop("too_few_lines", len(lengths), config.min_long_lines)
-        length = lengths[-config.min_long_lines]
-        if length < config.min_line_chars:
-            return Drop("paragraph_too_short", length, config.min_line_chars)
-        return None
+        yield at_least("num_lines", len(lengths), "too_few_lines", config.min_long_lines)
+        if len(lengths) >= config.min_long_lines:
+            length = lengths[-config.min_long_lines]
+            yield at_least("long_line_chars", length, "paragraph_too_short", config.min_line_chars)
 
-    def _judge_repetition(self, text: str) -> Drop | None:
-        paragraphs = _PARAGRAPH_BREAK.split(text.strip())
-        if len(set(paragraphs)) == len(paragraphs):
-            return None
-        repeats = repeated(paragraphs)
+    def _check_repetition(self, text: str) -> Iterator[Check]:
         limits = self.config
-        ratio = len(repeats) / len(paragraphs)
-        if limits.max_repeated_paragraph_ratio is not None and ratio > limits.max_repeated_paragraph_ratio:
-            evidence = evidence_span(repeats[0])
-            return Drop("paragraph_repetition", ratio, limits.max_repeated_paragraph_ratio, evidence)
-        ratio = sum(map(len, repeats)) / len(text)
-        if limits.max_repeated_char_ratio is not None and ratio > limits.max_repeated_char_ratio:
-            evidence = evidence_span(max(repeats, key=len))
-            return Drop("paragraph_char_repetition", ratio, limits.max_repeated_char_ratio, evidence)
-        return None
+        paragraphs = _PARAGRAPH_BREAK.split(text.strip())
+        repeats = repeated(paragraphs) if len(set(paragraphs)) < len(paragraphs) else []
+        yield at_most(
+            "repeated_paragraph_ratio",
+            len(repeats) / len(paragraphs),
+            "paragraph_repetition",
+            limits.max_repeated_paragraph_ratio,
+            lambda: evidence_span(repeats[0]),
+        )
+        yield at_most(
+            "repeated_char_ratio",
+            sum(map(len, repeats)) / len(text) if text else 0.0,
+            "paragraph_char_repetition",
+            limits.max_repeated_char_ratio,
+            lambda: evidence_span(max(repeats, key=len)),
+        )
 
 
 def repeated(paragraphs: list[str]) -> list[str]:

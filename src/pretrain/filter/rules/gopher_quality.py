@@ -23,25 +23,27 @@ Source: Rae et al. 2021, "Scaling Language Models: Methods, Analysis & Insights 
 arXiv:2112.11446, section A.1.1; decisions and order as datatrove 0.10.1, `gopher_quality_filter.py`.
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from pretrain.config import Config
+from pretrain.filter.rule_config import RuleConfig
 from pretrain.filter.splitters import Splitter
 from pretrain.filter.textview import TextView, Words, has_alphabetic
-from pretrain.filter.verdict import Drop, evidence_span
+from pretrain.filter.verdict import Check, at_least, at_most, evidence_span
 
 BULLETS = ("•", "-")
 ELLIPSES = ("...", "…")
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 
-class GopherQualityConfig(Config):
+class GopherQualityConfig(RuleConfig):
     """Thresholds of Gopher's quality heuristics; null switches a test off."""
 
     rule: Literal["gopher_quality"] = "gopher_quality"
-    splitter: Splitter = Field(default="regex", description="How words are found: regex or whitespace")
+    words: Splitter = Field(default="regex", description="How words are found: regex, spacy or whitespace")
     min_words: int | None = Field(default=50, ge=0, description="Real words (Gopher: 50)")
     max_words: int | None = Field(default=100_000, ge=0, description="Real words (Gopher: 100,000)")
     min_mean_word_chars: float | None = Field(
@@ -65,7 +67,7 @@ class GopherQualityConfig(Config):
     min_stop_words: int | None = Field(default=2, ge=0, description="Distinct stop words (Gopher: 2)")
     stop_words: tuple[str, ...] = Field(default=STOP_WORDS, description="Case counts (Gopher's eight)")
 
-    def make_rule(self) -> "GopherQuality":
+    def make_rule(self, files: Mapping[str, Path]) -> "GopherQuality":
         """The rule with these thresholds."""
         return GopherQuality(self)
 
@@ -73,85 +75,90 @@ class GopherQualityConfig(Config):
 class GopherQuality:
     """Gopher's quality heuristics with the thresholds of one config."""
 
+    metrics = (
+        "num_words",
+        "mean_word_chars",
+        "hash_ratio",
+        "ellipsis_ratio",
+        "bullet_line_ratio",
+        "ellipsis_line_ratio",
+        "alphabetic_word_ratio",
+        "num_stop_words",
+    )
+
     def __init__(self, config: GopherQualityConfig) -> None:
         self.config = config
         self._stop_words = frozenset(config.stop_words)
 
-    def __call__(self, view: TextView) -> Drop | None:
-        """Why the text of `view` goes, or None."""
-        return self.judge(view, view.words(self.config.splitter))
+    def checks(self, view: TextView) -> Iterator[Check]:
+        """The tests in datatrove's order."""
+        return self.checks_of(view, view.words(self.config.words))
 
-    def judge(self, view: TextView, words: Words) -> Drop | None:
-        """The verdict on a text, given its words (so that another splitter can be tried)."""
-        return (
-            self._judge_length(words)
-            or self._judge_mean_length(words)
-            or self._judge_symbols(view.text, words)
-            or self._judge_lines(view.lines)
-            or self._judge_alphabetic(words)
-            or self._judge_stop_words(words)
+    def checks_of(self, view: TextView, words: Words) -> Iterator[Check]:
+        """The tests on a text, given its words (so that another splitter can be tried)."""
+        yield from self._check_length(words)
+        yield from self._check_symbols(view.text, words)
+        yield from self._check_lines(view.lines)
+        yield from self._check_vocabulary(words)
+
+    def _check_length(self, words: Words) -> Iterator[Check]:
+        config, num_words = self.config, words.num_real_words
+        yield at_least("num_words", num_words, "too_few_words", config.min_words)
+        yield at_most("num_words", num_words, "too_many_words", config.max_words)
+        if num_words == 0:
+            return
+        mean = words.num_real_word_chars / num_words
+        yield at_least("mean_word_chars", mean, "mean_word_too_short", config.min_mean_word_chars)
+        yield at_most(
+            "mean_word_chars",
+            mean,
+            "mean_word_too_long",
+            config.max_mean_word_chars,
+            lambda: evidence_span(max(words.counts, key=len)),
         )
 
-    def _judge_length(self, words: Words) -> Drop | None:
-        low, high = self.config.min_words, self.config.max_words
-        num_words = words.num_real_words
-        if low is not None and num_words < low:
-            return Drop("too_few_words", num_words, low)
-        if high is not None and num_words > high:
-            return Drop("too_many_words", num_words, high)
-        return None
+    def _check_symbols(self, text: str, words: Words) -> Iterator[Check]:
+        limit, num_words = self.config.max_symbol_ratio, len(words.tokens)
+        yield at_most("hash_ratio", _ratio(text.count("#"), num_words), "too_many_hashes", limit)
+        num_ellipses = sum(map(text.count, ELLIPSES))
+        yield at_most("ellipsis_ratio", _ratio(num_ellipses, num_words), "too_many_ellipses", limit)
 
-    def _judge_mean_length(self, words: Words) -> Drop | None:
-        low, high = self.config.min_mean_word_chars, self.config.max_mean_word_chars
-        if words.num_real_words == 0:
-            return None
-        mean = words.num_real_word_chars / words.num_real_words
-        if low is not None and mean < low:
-            return Drop("mean_word_too_short", mean, low)
-        if high is not None and mean > high:
-            return Drop("mean_word_too_long", mean, high, evidence_span(max(words.counts, key=len)))
-        return None
-
-    def _judge_symbols(self, text: str, words: Words) -> Drop | None:
-        limit = self.config.max_symbol_ratio
-        if limit is None:
-            return None
-        ratio = _ratio(text.count("#"), len(words.tokens))
-        if ratio > limit:
-            return Drop("too_many_hashes", ratio, limit)
-        ratio = _ratio(sum(map(text.count, ELLIPSES)), len(words.tokens))
-        if ratio > limit:
-            return Drop("too_many_ellipses", ratio, limit)
-        return None
-
-    def _judge_lines(self, lines: list[str]) -> Drop | None:
+    def _check_lines(self, lines: list[str]) -> Iterator[Check]:
         limit = self.config.max_bullet_line_ratio
         found = [line for line in lines if line.lstrip().startswith(BULLETS)]
-        ratio = _ratio(len(found), len(lines))
-        if limit is not None and ratio > limit:
-            return Drop("too_many_bullet_lines", ratio, limit, evidence_span(found[0]))
+        ratio, evidence = _ratio(len(found), len(lines)), _first(found)
+        yield at_most("bullet_line_ratio", ratio, "too_many_bullet_lines", limit, evidence)
         limit = self.config.max_ellipsis_line_ratio
         found = [line for line in lines if line.rstrip().endswith(ELLIPSES)]
-        ratio = _ratio(len(found), len(lines))
-        if limit is not None and ratio > limit:
-            return Drop("too_many_ellipsis_lines", ratio, limit, evidence_span(found[0]))
-        return None
+        ratio, evidence = _ratio(len(found), len(lines)), _first(found)
+        yield at_most("ellipsis_line_ratio", ratio, "too_many_ellipsis_lines", limit, evidence)
 
-    def _judge_alphabetic(self, words: Words) -> Drop | None:
-        limit = self.config.min_alphabetic_word_ratio
-        ratio = _ratio(words.num_alphabetic_words, len(words.tokens))
-        if limit is None or ratio >= limit:
-            return None
-        others = [(count, word) for word, count in words.counts.items() if not has_alphabetic(word)]
-        evidence = evidence_span(max(others)[1]) if others else None
-        return Drop("too_few_alphabetic_words", ratio, limit, evidence)
-
-    def _judge_stop_words(self, words: Words) -> Drop | None:
-        limit = self.config.min_stop_words
+    def _check_vocabulary(self, words: Words) -> Iterator[Check]:
+        yield at_least(
+            "alphabetic_word_ratio",
+            _ratio(words.num_alphabetic_words, len(words.tokens)),
+            "too_few_alphabetic_words",
+            self.config.min_alphabetic_word_ratio,
+            lambda: _most_frequent(words),
+        )
         found = self._stop_words & words.counts.keys()
-        if limit is None or len(found) >= limit:
-            return None
-        return Drop("too_few_stop_words", len(found), limit, evidence_span(" ".join(sorted(found))) or None)
+        yield at_least(
+            "num_stop_words",
+            len(found),
+            "too_few_stop_words",
+            self.config.min_stop_words,
+            lambda: evidence_span(" ".join(sorted(found))) or None,
+        )
+
+
+def _first(lines: list[str]) -> Callable[[], str]:
+    return lambda: evidence_span(lines[0])
+
+
+def _most_frequent(words: Words) -> str | None:
+    """The word without a letter that occurs most often."""
+    others = [(count, word) for word, count in words.counts.items() if not has_alphabetic(word)]
+    return evidence_span(max(others)[1]) if others else None
 
 
 def _ratio(part: int, whole: int) -> float:

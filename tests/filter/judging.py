@@ -1,0 +1,36 @@
+"""A rule applied to a text, as the stage applies it."""
+
+from typing import NamedTuple
+
+from pretrain.filter.judgement import Judge
+
+
+class Drop(NamedTuple):
+    """Why a text goes: what its ledger row says."""
+
+    reason: str
+    value: float | None = None
+    threshold: float | None = None
+    evidence: str | None = None
+
+
+def drop_of(config, text, files=None):
+    """Why a rule with this config drops a text, or None."""
+    drop = judgement_of(config, text, files).drop
+    return drop and Drop(drop.reason, drop.value, drop.threshold, drop.evidence)
+
+
+def judgement_of(config, text, files=None, *, exhaustive=False):
+    return Judge([(config.rule, config.make_rule(files or {}))], exhaustive=exhaustive)(text)
+
+
+def metrics_of(config, text, files=None):
+    """Everything that a rule measures on a text, by name."""
+    metrics = judgement_of(config, text, files, exhaustive=True).metrics
+    return {name.partition(".")[2]: value for name, value in metrics.items()}
+
+
+def rewritten(config, text, files=None):
+    """The text after a rule that rewrites, and its reasons with counts."""
+    judgement = judgement_of(config, text, files)
+    return judgement.text, {rewrite.reason: rewrite.value for rewrite in judgement.rewrites}
