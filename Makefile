@@ -69,7 +69,7 @@ s3: $(STAMP)
 	@$(BIN)/python -m tests.s3.server $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 faults: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3 tests/chaos $(ARGS)

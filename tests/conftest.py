@@ -26,3 +26,17 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process of `make test`: a file, and the whole of tests/flows, whose files share a run.
+
+    That folder takes half of the time, so it starts first.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) != "flows")
+
+
+def _group(item: pytest.Item) -> str:
+    return "flows" if item.path.parent.name == "flows" else item.nodeid.partition("::")[0]
