@@ -56,6 +56,8 @@ def test_counts_are_conserved_and_split_by_source(folder: Path, mixed):
         "dropped_by_reason": {"empty_text": 1, "missing_text": 1, "not_a_string": 1},
         "records_by_source": {"books": 2, "web": 24},
         "documents_by_source": {"books": 1, "web": 22},
+        "dropped_by_source": {"books": {"missing_text": 1}, "web": {"empty_text": 1, "not_a_string": 1}},
+        "skipped_by_source": {"books": {}, "web": {}},
     }
     assert len(result.documents) == 23
     assert result.reasons == [

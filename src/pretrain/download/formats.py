@@ -9,11 +9,12 @@ from pretrain.download.readers.jsonl import read_jsonl
 from pretrain.download.readers.parquet import PARQUET_MAGIC, read_parquet
 from pretrain.download.readers.python_code import read_python_code
 from pretrain.download.readers.python_docs import read_python_docs
-from pretrain.download.records import Record, Unreadable
+from pretrain.download.records import ReadResult, Unreadable
 from pretrain.external import ExternalFile
 
-# Streams the records of one file in order. What cannot be read is yielded as `Unreadable`, never raised.
-Reader = Callable[[ExternalFile, Source], Iterator[Record | Unreadable]]
+# Streams the records of one file in order. What cannot be read is yielded as `Unreadable`, what is
+# no document by its nature as `Skipped`; neither is raised.
+Reader = Callable[[ExternalFile, Source], Iterator[ReadResult]]
 
 READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
@@ -27,7 +28,7 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet"
 _COMPRESSION_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 
 
-def read_records(file: ExternalFile, source: Source) -> Iterator[Record | Unreadable]:
+def read_records(file: ExternalFile, source: Source) -> Iterator[ReadResult]:
     """The records of one file of a source.
 
     Raises:

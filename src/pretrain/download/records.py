@@ -46,6 +46,22 @@ class Unreadable(NamedTuple):
     reason: str
 
 
+class Skipped(NamedTuple):
+    """A record that is no document by its nature, such as a crawl's revisit or a picture in a source tree.
+
+    It gets a ledger row like an `Unreadable`, but is no sign of a damaged source: `max_bad_fraction` leaves it
+    out. A reader gives no reason to both.
+    """
+
+    position: int
+    place: str
+    reason: str
+
+
+# What a reader makes of one record.
+ReadResult = Record | Unreadable | Skipped
+
+
 def line_place(position: int) -> str:
     """`:<line>`, counted from 1 as editors do."""
     return f":{position + 1}"
@@ -60,11 +76,11 @@ class UnusableRecordError(ValueError):
     """A record that cannot become a document; `args[0]` is the reason. Never leaves this package."""
 
 
-def to_row(record: Record | Unreadable, source: Source, file: str) -> Document | LedgerRow:
+def to_row(record: ReadResult, source: Source, file: str) -> Document | LedgerRow:
     """The document that a record is, or its ledger row."""
     key = document_id(source.name, file, record.position)
     try:
-        if isinstance(record, Unreadable):
+        if not isinstance(record, Record):
             raise UnusableRecordError(record.reason)
         return _document(key, dict(record.fields), source)
     except UnusableRecordError as error:

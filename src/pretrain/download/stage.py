@@ -1,13 +1,13 @@
 """The `download` stage: every record of every source becomes a document or a ledger row."""
 
 from collections import Counter
-from itertools import chain
+from collections.abc import Iterator
 
-from pretrain.documents import Document, read_ledger
+from pretrain.documents import Document, LedgerRow, read_ledger
 from pretrain.download.config import DownloadConfig, Source
 from pretrain.download.formats import read_records
 from pretrain.download.parts import UnitParts
-from pretrain.download.records import to_row
+from pretrain.download.records import ReadResult, Skipped, to_row
 from pretrain.download.units import Unit, cut_units
 from pretrain.errors import BadInputFractionError, InputError
 from pretrain.external import require_unchanged
@@ -21,10 +21,13 @@ def build(context: StageContext[DownloadConfig]) -> Stats:
 
     `documents_in` counts the records seen (a file that cannot be read at all is one), `documents_out` those
     that became documents, and the rest is in the ledger. `bytes_in` and `bytes_out` are the same UTF-8 bytes
-    of text: an unreadable record has none. `records_by_source`, `documents_by_source` split the first two.
+    of text: an unreadable record has none. `records_by_source`, `documents_by_source` split the first two,
+    `dropped_by_source` is the ledger by source and reason. `skipped_by_source` is its part that is no document
+    by its nature (a picture in a source tree), so that it is no sign of damage.
 
     Raises:
-        BadInputFractionError: more than `max_bad_fraction` of the records of one source are unreadable.
+        BadInputFractionError: more than `max_bad_fraction` of the records of one source, without those that
+            were skipped, are unreadable.
         InputError: a source holds no record, or a file was changed since the run was planned.
         StageError: a remote source could not be read.
     """
@@ -40,12 +43,10 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
     """Reads the files of one unit in their order, until the source's limit."""
     source = unit.source
     dropped: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     num_documents = num_bytes = 0
-    rows = chain.from_iterable(
-        (to_row(record, source, file.name) for record in read_records(file, source)) for file in unit.files
-    )
     with UnitParts(files, unit.name) as parts:
-        for row in rows:
+        for record, row in _rows(unit):
             if isinstance(row, Document):
                 size = len(row.text.encode())
                 parts.append_document(row, size)
@@ -54,6 +55,7 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
             else:
                 parts.append_ledger(row)
                 dropped[row.reason] += 1
+                skipped[row.reason] += isinstance(record, Skipped)
             if num_documents == source.max_documents:
                 break
     for file in unit.files:
@@ -69,31 +71,42 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
         "dropped_by_reason": dict(sorted(dropped.items())),
         "records_by_source": {source.name: num_documents + num_dropped},
         "documents_by_source": {source.name: num_documents},
+        "dropped_by_source": {source.name: dict(sorted(dropped.items()))},
+        "skipped_by_source": {source.name: dict(sorted((+skipped).items()))},
     }
+
+
+def _rows(unit: Unit) -> Iterator[tuple[ReadResult, Document | LedgerRow]]:
+    for file in unit.files:
+        for record in read_records(file, unit.source):
+            yield record, to_row(record, unit.source, file.name)
 
 
 def _check_source(context: StageContext[DownloadConfig], source: Source, stats: Stats, receipts: list[Receipt]) -> None:
     num_records = stats["records_by_source"][source.name]
-    num_bad = num_records - stats["documents_by_source"][source.name]
+    num_skipped = sum(stats["skipped_by_source"][source.name].values())
+    num_expected = num_records - num_skipped
+    num_bad = num_expected - stats["documents_by_source"][source.name]
     if not num_records:
         raise InputError(f"source {source.name!r} holds no record: its files are empty; check them or take it out")
-    if num_bad > context.config.max_bad_fraction * num_records:
+    if num_bad > context.config.max_bad_fraction * num_expected:
         raise BadInputFractionError(
-            f"source {source.name!r}: {num_bad} of {num_records} records are unreadable "
-            f"({num_bad / num_records:.1%}, allowed {context.config.max_bad_fraction:.1%}): "
-            f"{_summary(context, source, receipts)}. Repair or take out these files, correct text_key "
+            f"source {source.name!r}: {num_bad} of {num_expected} records are unreadable "
+            f"({num_bad / num_expected:.1%}, allowed {context.config.max_bad_fraction:.1%}): "
+            f"{_summary(context, source, stats, receipts)}. Repair or take out these files, correct text_key "
             f"({source.text_key!r}) or format ({source.format!r}), or raise download.max_bad_fraction"
         )
 
 
-def _summary(context: StageContext[DownloadConfig], source: Source, receipts: list[Receipt]) -> str:
-    """Reasons by number, each with the first records it happened to."""
+def _summary(context: StageContext[DownloadConfig], source: Source, stats: Stats, receipts: list[Receipt]) -> str:
+    """Reasons of unreadable records by number, each with the first that it happened to."""
+    skipped = stats["skipped_by_source"][source.name]
     counts: Counter[str] = Counter()
     examples: dict[str, list[str]] = {}
     paths = [file.path for receipt in receipts for file in receipt.files if file.path.startswith("ledger/")]
     for path in paths:
         for row in read_ledger(context.store.local_file(f"{context.artifact_key}/{path}")):
-            if row.source == source.name:
+            if row.source == source.name and row.reason not in skipped:
                 counts[row.reason] += 1
                 if len(examples.setdefault(row.reason, [])) < _NUM_EXAMPLES:
                     examples[row.reason].append(str(row.evidence))
