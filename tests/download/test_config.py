@@ -50,6 +50,16 @@ def test_kind_of_place(uri, options, kind):
         ("a.jsonl", {"max_documents": 0}, "greater than or equal to 1"),
         ("a.jsonl", {"format": "csv"}, "'auto', 'jsonl' or 'parquet'"),
         ("zip://a::s3://b", {}, "chained"),
+        ("a.jsonl", {"format": "jsonl", "delimiter": ";"}, "delimiter: format jsonl has none, only csv"),
+        ("a.parquet", {"format": "parquet", "separator": "x"}, "separator: format parquet has none, only text"),
+        ("a.jsonl", {"format": "jsonl", "encoding": "cp1252"}, "only text, csv, code"),
+        ("a.csv", {"delimiter": ":"}, "'auto', ',', "),
+        ("a.txt", {"encoding": "ascii"}, "'utf-8', 'latin-1', 'cp1252' or 'utf-16'"),
+        ("a.txt", {"separator": ""}, "at least 1 character"),
+        ("a.txt", {"separator": "\u2028", "encoding": "cp1252"}, "cannot be written in cp1252"),
+        ("a.txt", {"sha256": "ABC"}, "sha256"),
+        ("python://docs", {"sha256": "0" * 64}, "only a single file has one"),
+        ("python://docs", {"encoding": "latin-1"}, "has no such option"),
     ],
 )
 def test_a_wrong_source_is_refused_with_the_key_to_correct(uri, options, message):
@@ -86,6 +96,17 @@ def test_identity_keeps_what_a_uri_says_about_content():
 
 def test_identity_keeps_every_option():
     plain = source("a.jsonl").identity()
-    for option in ("text_key", "id_key", "url_key", "lang_key", "license"):
+    for option in ("text_key", "id_key", "url_key", "lang_key", "license", "license_key", "separator"):
         assert source("a.jsonl", **{option: "x"}).identity() != plain
-    assert source("a.jsonl", max_documents=1).identity() != plain
+    for option, value in (
+        ("max_documents", 1),
+        ("columns", ["x"]),
+        ("columns", []),
+        ("encoding", "latin-1"),
+        ("delimiter", ";"),
+    ):
+        assert source("a.jsonl", **{option: value}).identity() != plain
+
+
+def test_a_given_sha256_checks_content_and_says_nothing_of_its_own():
+    assert source("a.jsonl", sha256="0" * 64).identity() == source("a.jsonl").identity()

@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -73,3 +74,12 @@ def test_a_file_name_that_is_not_utf8_is_an_input_error_that_shows_its_bytes(fol
     (folder / os.fsdecode(b"caf\xe9.jsonl")).write_text('{"text":"a"}')
     with pytest.raises(InputError, match=r"caf\\xe9\.jsonl is not UTF-8.*rename it"):
         plan(folder, config("*.jsonl"))
+
+
+def test_a_file_of_the_given_sha256_is_read_and_any_other_is_refused(folder: Path, data: Path):
+    digest = hashlib.sha256(b'{"text":"a"}').hexdigest()
+    assert len(plan(folder, config("data/a.jsonl", sha256=digest))) == 1
+    with pytest.raises(InputError, match=f"has the sha256 {digest}, the recipe says {'0' * 64}; get the file again"):
+        plan(folder, config("data/a.jsonl", sha256="0" * 64))
+    with pytest.raises(InputError, match=r"sha256 is that of one file, but 'data' has 2; name one"):
+        plan(folder, config("data", sha256=digest))

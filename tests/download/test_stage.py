@@ -58,6 +58,7 @@ def test_counts_are_conserved_and_split_by_source(folder: Path, mixed):
         "documents_by_source": {"books": 1, "web": 22},
         "dropped_by_source": {"books": {"missing_text": 1}, "web": {"empty_text": 1, "not_a_string": 1}},
         "skipped_by_source": {"books": {}, "web": {}},
+        "documents_by_license": {"unknown": 23},
     }
     assert len(result.documents) == 23
     assert result.reasons == [
@@ -181,3 +182,27 @@ def test_real_corpora(folder: Path):
     result = download(folder, *sources, max_bad_fraction=0.0)
     assert result.stats["documents_by_source"] == {"books": 6, "cpp": 4873, "eips": 949}
     assert result.stats["bytes_out"] == 11_523_500 + 12_318_531 + 6_417_390 + 4_208_576
+
+
+def test_documents_are_counted_by_licence(folder: Path):
+    rows = [
+        *[{"text": "t", "license": "MIT"}] * 2,
+        {"text": "t", "license": " MIT "},
+        {"text": "t", "license": ""},
+        {"text": "t", "license": None},
+        {"text": "t", "license": ["MIT", "BSD"]},
+        {"text": "t", "license": "x" * 81},
+        {"text": "", "license": "GPL"},
+        {"text": "t"},
+    ]
+    (folder / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    assert download(folder, {"uri": "a.jsonl"}).stats["documents_by_license"] == {"MIT": 3, "other": 1, "unknown": 4}
+    licensed = download(folder, {"uri": "a.jsonl", "license": "CC0-1.0"})
+    assert licensed.stats["documents_by_license"] == {"CC0-1.0": 3, "MIT": 3, "other": 1, "unknown": 1}
+
+
+def test_a_flood_of_licence_names_does_not_swell_the_manifest(folder: Path):
+    rows = [{"text": "t", "license": f"licence {index:04d}"} for index in range(1000)]
+    (folder / "a.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    licenses = download(folder, {"uri": "a.jsonl"}).stats["documents_by_license"]
+    assert (len(licenses), licenses["licence 0199"], licenses["other"]) == (201, 1, 800)

@@ -9,9 +9,11 @@ from pydantic import Field, field_validator, model_validator
 from pretrain.config import Config, Location
 from pretrain.redaction import holds_secret
 
-VERSION = 1
+VERSION = 2
 
 Format = Literal["auto", "jsonl", "parquet"]
+Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
+Delimiter = Literal["auto", ",", "\t", ";", "|"]
 Kind = Literal["files", "remote", "hub", "python"]
 
 HUB_PREFIX = "hf://datasets/"
@@ -19,13 +21,15 @@ PYTHON_URIS = ("python://docs", "python://code")
 _LOCAL_PREFIX = "file://"
 _HUB_URI = re.compile(r"hf://datasets/(/.+|[\w.-]+(/[\w.-]+)?)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_OPTION_FORMATS = {"separator": ("text",), "encoding": ("text", "csv", "code"), "delimiter": ("csv",)}
 
 
 class Source(Config):
     """One source of documents.
 
     Which records become documents: those whose `text_key` is text that holds more than white space. All other
-    fields of a record go to the document's `metadata`, so nothing of the input is lost.
+    fields of a record go to the document's `metadata`, unless `columns` says which, so nothing of the input is lost
+    unasked.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
@@ -37,11 +41,15 @@ class Source(Config):
     or one written by `save_to_disk`); `python://docs` or `python://code` (this machine's Python)."""
 
     format: Format = "auto"
-    """How files are read. `auto` goes by content (parquet magic), then by name, then by the first character.
-    Compression (gzip, zstd, bzip2, xz) is always found by content. `hf://` and `python://` need no format."""
+    """How files are read: `jsonl` (one JSON object a line), `json` (an array of objects, or objects over several
+    lines), `csv` (any delimiter), `parquet`, `arrow` (IPC file or stream, Feather V2), `text` (one document a
+    file, or by `separator`), `code` (one document a file of source code, also in tar and zip archives).
+    `auto` goes by content, then by name, file by file: pretrain.download.formats says how. Compression (gzip,
+    zstd, bzip2, xz) is always found by content. `hf://` and `python://` need no format."""
 
     text_key: str = "text"
-    """Field that holds the text."""
+    """Field that holds the text. Here and in the other keys `content.text` is the field `text` inside `content`,
+    unless a field has that very name. `text` and `code` have no fields."""
 
     id_key: str | None = None
     """Field with the record's own id, kept in metadata as `source_id`; the document's id ignores it."""
@@ -52,8 +60,30 @@ class Source(Config):
     lang_key: str | None = None
     """Field with a language code that the input already knows; the language stage measures its own."""
 
+    license_key: str = "license"
+    """Field with the licence of the record, kept in metadata as `license`."""
+
     license: str | None = None
-    """Licence of the documents whose record has no `license` field of its own; in metadata as `license`."""
+    """Licence of the documents whose record names none of its own; in metadata as `license`."""
+
+    columns: tuple[str, ...] | None = None
+    """Top-level fields that metadata keeps beside `source_id` and `license`; null for all. Columns of parquet and
+    Arrow that nothing asks for are not read."""
+
+    separator: str | None = Field(default=None, min_length=1)
+    r"""`text` only: what stands between two documents of a file, such as "\n" or "\n\n\n"; null: one document a
+    file. Pieces of white space alone are no documents."""
+
+    encoding: Encoding = "utf-8"
+    """`text`, `csv` and `code` only: how bytes are read as text. UTF-16 goes by its byte order mark, and is little
+    endian without one (WHATWG Encoding Standard, section 4.2)."""
+
+    delimiter: Delimiter = "auto"
+    """`csv` only: what stands between two fields. `auto`: the one that is found most often outside quotes in the
+    header row."""
+
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    """The sha256 that the one file of the source must have, 64 hex digits; a source that differs is refused."""
 
     max_documents: int | None = Field(default=None, ge=1)
     """At most so many documents, in order of file name and position. A source with a limit is read by one
@@ -101,7 +131,9 @@ class Source(Config):
     def identity(self) -> dict[str, Any]:
         """All but places: files count by content, but `python://docs` or a hub id say what is read."""
         what = {"python": self.uri, "hub": HUB_PREFIX if self.hub_folder else self.uri}.get(self.kind, "files")
-        return {**super().identity(), "uri": what}
+        identity = {**super().identity(), "uri": what}
+        del identity["sha256"]  # a check of content, which counts on its own
+        return identity
 
     @field_validator("uri")
     @classmethod
@@ -134,10 +166,32 @@ class Source(Config):
             raise ValueError("revision: a local folder counts by its content; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _check_format_options(self) -> Self:
+        for option, formats in _OPTION_FORMATS.items():
+            is_given = getattr(self, option) != type(self).model_fields[option].default
+            if is_given and self.kind in ("hub", "python"):
+                raise ValueError(f"{option}: {self.uri!r} has no such option; leave it out")
+            if is_given and self.format not in ("auto", *formats):
+                raise ValueError(f"{option}: format {self.format} has none, only {', '.join(formats)}; leave it out")
+        if self.separator is not None and not _can_encode(self.separator, self.encoding):
+            raise ValueError(f"separator: {self.separator!r} cannot be written in {self.encoding}")
+        if self.sha256 is not None and self.kind in ("hub", "python"):
+            raise ValueError(f"sha256: only a single file has one, {self.uri!r} is none; leave it out")
+        return self
+
     def _only_for(self, kind: Kind, where: str, **options: object) -> None:
         for name, value in options.items():
             if value is not None and self.kind != kind:
                 raise ValueError(f"{name}: only {where} has it, {self.uri!r} has not; leave it out")
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class DownloadConfig(Config):

@@ -45,7 +45,23 @@ def _local_files(source: Source, uri: str, around: Surroundings) -> list[Externa
     files = [file for file in found if not _is_hidden(file.name)]
     if not files and not Path(uri).name.startswith("."):
         raise InputError(f"source {source.name!r}: {uri!r} holds hidden files only; correct the path in the recipe")
+    _check_sha256(source, files or found)
     return files or found
+
+
+def _check_sha256(source: Source, files: list[ExternalFile]) -> None:
+    if source.sha256 is None:
+        return
+    if len(files) != 1:
+        raise InputError(
+            f"source {source.name!r}: sha256 is that of one file, but {source.uri!r} has {len(files)}; name one"
+        )
+    digest = files[0].identity.removeprefix("sha256:")
+    if digest != source.sha256:
+        raise InputError(
+            f"source {source.name!r}: {files[0].location} has the sha256 {digest}, the recipe says {source.sha256}; "
+            "get the file again, or correct the recipe"
+        )
 
 
 def _is_hidden(name: str) -> bool:

@@ -20,6 +20,10 @@ import orjson
 
 from pretrain.documents import Document, LedgerRow, document_id
 from pretrain.download.config import Source
+from pretrain.download.fields import find_field, put_field, take_field
+
+# The largest record of any format, in bytes of the decompressed file; a longer one is `too_large`.
+MAX_RECORD_BYTES = 64 << 20
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -88,18 +92,36 @@ def to_row(record: ReadResult, source: Source, file: str) -> Document | LedgerRo
         return LedgerRow(key, source.name, "download", str(error), evidence=evidence)
 
 
+def license_of(record: Record, source: Source) -> str | None:
+    """The licence of a record: its own, else the source's; None where neither names one as text."""
+    value = _license(record.fields, source)
+    return value if isinstance(value, str) else None
+
+
 def _document(key: str, fields: dict[str, Any], source: Source) -> Document:
-    text = _text(fields.pop(source.text_key, None))
-    url = _string_field(fields, source.url_key)
-    lang = _string_field(fields, source.lang_key)
-    if source.id_key is not None and fields.get(source.id_key) is not None:
-        own_id = fields.pop(source.id_key)
-        if "source_id" in fields:
-            fields["source_id_field"] = fields.pop("source_id")
-        fields["source_id"] = own_id
-    if source.license is not None and fields.get("license") is None:
-        fields["license"] = source.license
+    text = _text(take_field(fields, source.text_key))
+    url = _take_string(fields, source.url_key)
+    lang = _take_string(fields, source.lang_key)
+    own_id = find_field(fields, source.id_key) if source.id_key is not None else None
+    if source.id_key is not None and own_id is not None:
+        take_field(fields, source.id_key)
+    license_value = _license(fields, source)
+    if license_value is not None:
+        take_field(fields, source.license_key)
+    if source.columns is not None:
+        fields = {name: value for name, value in fields.items() if name in source.columns}
+    if own_id is not None:
+        put_field(fields, "source_id", own_id)
+    if license_value is not None:
+        put_field(fields, "license", license_value)
     return Document(key, text, source.name, url, lang, metadata_json(fields) if fields else None)
+
+
+def _license(fields: dict[str, Any], source: Source) -> Any:
+    """The licence field, or the source's licence where that is absent, null or blank (an empty cell of CSV)."""
+    value = find_field(fields, source.license_key)
+    is_blank = value is None or (isinstance(value, str) and not value.strip())
+    return source.license if is_blank else value
 
 
 def _text(value: Any) -> str:
@@ -127,12 +149,12 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _string_field(fields: dict[str, Any], key: str | None) -> str | None:
+def _take_string(fields: dict[str, Any], key: str | None) -> str | None:
     """Takes a string field out of `fields`; a value of another type stays there, for metadata."""
-    value = fields.get(key) if key is not None else None
+    value = find_field(fields, key) if key is not None else None
     if key is None or not isinstance(value, str) or not _is_unicode(value):
         return None
-    del fields[key]
+    take_field(fields, key)
     return value
 
 
