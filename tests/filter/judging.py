@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from pretrain.documents import Document
 from pretrain.filter.judgement import Judge
 
 
@@ -14,23 +15,24 @@ class Drop(NamedTuple):
     evidence: str | None = None
 
 
-def drop_of(config, text, files=None):
-    """Why a rule with this config drops a text, or None."""
-    drop = judgement_of(config, text, files).drop
+def drop_of(config, text, files=None, **fields):
+    """Why a rule with this config drops a text, or None; `fields` are those of its document (url, metadata)."""
+    drop = judgement_of(config, text, files, **fields).drop
     return drop and Drop(drop.reason, drop.value, drop.threshold, drop.evidence)
 
 
-def judgement_of(config, text, files=None, *, exhaustive=False):
-    return Judge([(config.rule, config.make_rule(files or {}))], exhaustive=exhaustive)(text)
+def judgement_of(config, text, files=None, *, exhaustive=False, **fields):
+    document = Document("0" * 32, text, "s", **fields)
+    return Judge([(config.rule, config.make_rule(files or {}))], exhaustive=exhaustive)(text, document)
 
 
-def metrics_of(config, text, files=None):
+def metrics_of(config, text, files=None, **fields):
     """Everything that a rule measures on a text, by name."""
-    metrics = judgement_of(config, text, files, exhaustive=True).metrics
+    metrics = judgement_of(config, text, files, exhaustive=True, **fields).metrics
     return {name.partition(".")[2]: value for name, value in metrics.items()}
 
 
-def rewritten(config, text, files=None):
+def rewritten(config, text, files=None, **fields):
     """The text after a rule that rewrites, and its reasons with counts."""
-    judgement = judgement_of(config, text, files)
+    judgement = judgement_of(config, text, files, **fields)
     return judgement.text, {rewrite.reason: rewrite.value for rewrite in judgement.rewrites}

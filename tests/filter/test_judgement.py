@@ -1,3 +1,4 @@
+from pretrain.documents import Document
 from pretrain.filter.judgement import Judge, Judgement
 from pretrain.filter.verdict import Check, Rewrite
 
@@ -57,3 +58,20 @@ def test_later_rules_judge_the_rewritten_text():
     assert (judgement.text, judgement.rewrites, judgement.drop) == ("call 000", (rewrite,), None)
     judgement = judge(ReplacesDigits(), DropsWord("000"))("call 123")
     assert (judgement.text, judgement.rewrites, judgement.drop) == ("call 000", (rewrite,), found("000"))
+
+
+class DropsByPath:
+    """A rule that reads the document's fields, as one on addresses would."""
+
+    metrics = ("is_test",)
+
+    def checks(self, view):
+        path = view.metadata.get("path")
+        yield Check("is_test", None, path == "tests/a.py", "is_test", evidence=view.document and view.document.url)
+
+
+def test_rules_see_the_document_also_after_a_rewrite():
+    document = Document("0" * 32, "call 123", "s", url="https://a.example/", metadata='{"path": "tests/a.py"}')
+    judgement = judge(ReplacesDigits(), DropsByPath())(document.text, document)
+    assert judgement.drop == Check("is_test", None, True, "is_test", evidence="https://a.example/")
+    assert judge(DropsByPath())("a text alone").drop is None

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from pretrain.documents import Document
 from pretrain.filter.textview import TextView
 from pretrain.filter.verdict import Check, Rewrite, Rule
 
@@ -48,9 +49,9 @@ class Judge:
         """Every metric as `<label>.<metric>`: the columns of the metrics table, in order."""
         return [f"{label}.{metric}" for label, rule in self._rules for metric in rule.metrics]
 
-    def __call__(self, text: str) -> Judgement:
-        """The judgement on one text."""
-        view = TextView(text)
+    def __call__(self, text: str, document: Document | None = None) -> Judgement:
+        """The judgement on one text; `document` is what it belongs to, for rules that read more than the text."""
+        view = TextView(text, document)
         rewrites: list[Rewrite] = []
         failed: list[tuple[str, Check]] = []
         metrics: dict[str, float | None] = {}
@@ -67,7 +68,7 @@ class Judge:
                     if not self._exhaustive:
                         return Judgement(view.text, tuple(rewrites), tuple(failed), metrics)
             if rewritten is not view.text:
-                view = TextView(rewritten)
+                view = TextView(rewritten, document)
         return Judgement(view.text, tuple(rewrites), tuple(failed), metrics)
 
 

@@ -65,7 +65,7 @@ def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
             table = stack.enter_context(files.create(f"metrics/{unit.name}.parquet"))
             metrics = stack.enter_context(MetricsWriter(table.path, judge.metrics if config.record_metrics else []))
         for document in read_documents(unit.documents.open_part(unit.part)):
-            judgement = judge(document.text)
+            judgement = judge(document.text, document)
             _count_judgement(stats, document, judgement)
             for outcome in [judgement.drop] if judgement.drop else judgement.rewrites:
                 rows.append(_row(document, unit.stage, outcome))

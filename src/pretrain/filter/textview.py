@@ -1,10 +1,15 @@
 """A document's text with what several rules need of it, each computed once and only when asked for."""
 
+import json
 from collections import Counter
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pretrain.filter.splitters import Splitter, split_words
 from pretrain.filter.symbols import SYMBOLS
+
+if TYPE_CHECKING:
+    from pretrain.documents import Document
 
 
 class Words:
@@ -43,16 +48,30 @@ class Words:
 
 
 class TextView:
-    """One text, its lines and its words."""
+    """One text, its lines and its words.
 
-    def __init__(self, text: str) -> None:
+    Attributes:
+        text: what is judged, as earlier rules rewrote it.
+        document: the document that it belongs to, with its id, url and metadata; its own text is that before any
+            rule. None for a text alone.
+    """
+
+    def __init__(self, text: str, document: "Document | None" = None) -> None:
         self.text = text
+        self.document = document
         self._words: dict[Splitter, Words] = {}
 
     @cached_property
     def lines(self) -> list[str]:
         """Lines as `str.splitlines` cuts them: at line feeds, carriage returns, U+2028 and their kin."""
         return self.text.splitlines()
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The document's other fields; empty where it has none."""
+        text = self.document.metadata if self.document is not None else None
+        fields: dict[str, Any] = json.loads(text) if text else {}
+        return fields
 
     def words(self, splitter: Splitter) -> Words:
         """The words that `splitter` finds."""

@@ -39,7 +39,7 @@ class Rewrite(NamedTuple):
 
 
 class Rule(Protocol):
-    """Decides on one text. A pure function of the text and the rule's config."""
+    """Decides on one text. A pure function of the text, its document and the rule's config."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
