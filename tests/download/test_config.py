@@ -48,7 +48,7 @@ def test_kind_of_place(uri, options, kind):
         ("a.jsonl", {"packages": ["numpy"]}, "only a python:// uri has it"),
         ("a.jsonl", {"split": "train"}, "only an hf:// uri has it"),
         ("a.jsonl", {"max_documents": 0}, "greater than or equal to 1"),
-        ("a.jsonl", {"format": "csv"}, "'auto', 'jsonl' or 'parquet'"),
+        ("a.jsonl", {"format": "xml"}, "'auto', 'jsonl', 'json', 'csv', 'parquet', 'arrow', 'text' or 'code'"),
         ("zip://a::s3://b", {}, "chained"),
         ("a.jsonl", {"format": "jsonl", "delimiter": ";"}, "delimiter: format jsonl has none, only csv"),
         ("a.parquet", {"format": "parquet", "separator": "x"}, "separator: format parquet has none, only text"),

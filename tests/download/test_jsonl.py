@@ -80,7 +80,7 @@ def test_a_20_megabyte_line_is_read(folder: Path):
 
 
 def test_a_line_over_the_limit_is_too_large_and_the_next_is_read(folder: Path, monkeypatch):
-    monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", 3_000_000)
+    monkeypatch.setattr(jsonl, "MAX_RECORD_BYTES", 3_000_000)
     (folder / "a.jsonl").write_text("\n".join([TEXT, json.dumps({"text": "x" * 9_000_000}), TEXT]))
     result = download(folder, {"uri": "a.jsonl"})
     assert result.texts == ["good", "good"]

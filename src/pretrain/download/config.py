@@ -11,7 +11,7 @@ from pretrain.redaction import holds_secret
 
 VERSION = 2
 
-Format = Literal["auto", "jsonl", "parquet"]
+Format = Literal["auto", "jsonl", "json", "csv", "parquet", "arrow", "text", "code"]
 Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 Delimiter = Literal["auto", ",", "\t", ";", "|"]
 Kind = Literal["files", "remote", "hub", "python"]

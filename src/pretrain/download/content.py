@@ -20,8 +20,15 @@ from pretrain.errors import InputError
 from pretrain.external import ExternalFile, require_unchanged
 
 CHUNK_BYTES = 1 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What one call may swell to bounds memory: 4 KiB become at most 4 MiB with gzip, 128 MiB with a zstd bomb.
 _PIECE_BYTES = 4096
+# Beyond the first GiB, content that is 1000 times the file is taken for a bomb: gzip reaches 1032 with nothing but
+# zeros, text some 50.
+MAX_RATIO = 1000
+RATIO_FREE_BYTES = 1 << 30
+# xz -9 needs 65 MiB; a header may ask for 4 GiB.
+_XZ_MEMORY_BYTES = 512 << 20
 
 
 class UnreadableContentError(Exception):
@@ -37,7 +44,7 @@ _CODECS = (
     _Codec(b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
     _Codec(b"\x28\xb5\x2f\xfd", lambda: zstandard.ZstdDecompressor().decompressobj()),
     _Codec(b"BZh", bz2.BZ2Decompressor),
-    _Codec(b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    _Codec(b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)),
 )
 _DECODER_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError)
 _CHECKSUM_MESSAGES = ("data check", "length check", "checksum")
@@ -78,19 +85,29 @@ def chunks(file: ExternalFile) -> Iterator[bytes]:
     """The decompressed content in pieces of about 1 MiB.
 
     Raises:
-        UnreadableContentError: after the last good byte: `truncated_file`, `bad_checksum` or `damaged_file`.
+        UnreadableContentError: after the last good byte: `truncated_file`, `bad_checksum`, `damaged_file`,
+            `bad_ratio` (it swells like a bomb) or `needs_too_much_memory` (a zstd window over 128 MiB).
         InputError: it was changed, removed or cannot be read.
         StageError: a remote file could not be read to its end.
     """
     with open_raw(file) as raw:
         pieces = _raw_chunks(raw, file)
         first = next(pieces, b"")
-        codec = next((codec for codec in _CODECS if first.startswith(codec.magic)), None)
+        codec = _codec(first)
         if codec is None:
             yield first
             yield from pieces
         else:
             yield from _in_chunks(_decompressed(first, pieces, codec))
+
+
+def is_compressed(first: bytes) -> bool:
+    """Whether a file that begins with these bytes (six at least) is gzip, zstd, bzip2 or xz."""
+    return _codec(first) is not None
+
+
+def _codec(first: bytes) -> _Codec | None:
+    return next((codec for codec in _CODECS if first.startswith(codec.magic)), None)
 
 
 def _raw_chunks(raw: BinaryIO, file: ExternalFile) -> Iterator[bytes]:
@@ -107,15 +124,21 @@ def _raw_chunks(raw: BinaryIO, file: ExternalFile) -> Iterator[bytes]:
 def _decompressed(first: bytes, rest: Iterator[bytes], codec: _Codec) -> Iterator[bytes]:
     decoder = codec.decoder()
     is_open = True  # inside a member
+    num_in = num_out = 0
     for piece in _pieces(itertools.chain([first], rest)):
         data = piece
+        num_in += len(piece)
         while data:
             if not is_open:
                 data = data.lstrip(b"\0")  # tape and block padding after a member
                 if not data:
                     break
                 decoder, is_open = codec.decoder(), True
-            yield from _decode(decoder, data)
+            for output in _decode(decoder, data):
+                num_out += len(output)
+                if num_out > RATIO_FREE_BYTES and num_out > MAX_RATIO * num_in:
+                    raise UnreadableContentError("bad_ratio")
+                yield output
             data = decoder.unused_data if decoder.eof else b""
             is_open = not decoder.eof
     if is_open:
@@ -124,14 +147,21 @@ def _decompressed(first: bytes, rest: Iterator[bytes], codec: _Codec) -> Iterato
 
 def _decode(decoder: Any, data: bytes) -> Iterator[bytes]:
     before = decoder.copy() if hasattr(decoder, "copy") else None  # gzip only: the others cannot go back
+    has_limit = hasattr(decoder, "needs_input")  # bzip2 and xz, whose 4 KiB may swell to gigabytes
     try:
-        output = decoder.decompress(data)
+        yield decoder.decompress(data, CHUNK_BYTES) if has_limit else decoder.decompress(data)
+        while has_limit and not decoder.needs_input and not decoder.eof:
+            yield decoder.decompress(b"", CHUNK_BYTES)
     except _DECODER_ERRORS as error:
         if before is not None:
             yield _salvaged(before, data)
-        is_checksum = any(text in str(error) for text in _CHECKSUM_MESSAGES)
-        raise UnreadableContentError("bad_checksum" if is_checksum else "damaged_file") from error
-    yield output
+        raise UnreadableContentError(_reason(str(error))) from error
+
+
+def _reason(message: str) -> str:
+    if any(text in message for text in _CHECKSUM_MESSAGES):
+        return "bad_checksum"
+    return "needs_too_much_memory" if "emory" in message else "damaged_file"
 
 
 def _salvaged(decoder: Any, data: bytes) -> bytes:

@@ -1,15 +1,35 @@
-"""Which reader reads a file: the registry of formats, and `auto`."""
+"""Which reader reads a file: the registry of formats, and what `auto` goes by.
 
+    1. the magic of parquet, Arrow, Feather, tar, zip and crawl archives, behind any compression
+    2. a first line that is a JSON object; an array that begins with one
+    3. the name: .jsonl .ndjson .json .csv .tsv .parquet .arrow .arrows .ipc .feather .txt .tar .tgz .zip,
+       with or without the suffix of a compression
+    4. a first line that begins a JSON object; a header row of CSV that names the text field
+
+So a wrong suffix does not matter where content is telling, and broken content not where the name is. Plain text and
+source code look like nothing in particular: they need a .txt name, or their format in the recipe.
+"""
+
+import json
+import re
 from collections.abc import Callable, Iterator
 
 from pretrain.download.config import Source
-from pretrain.download.content import UnreadableContentError, chunks, open_raw
+from pretrain.download.content import BYTE_ORDER_MARK, UnreadableContentError, chunks
+from pretrain.download.csv_rows import DELIMITERS
+from pretrain.download.readers.arrow import ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC, FEATHER_V1_MAGIC, read_arrow
+from pretrain.download.readers.code import read_code
+from pretrain.download.readers.delimited import read_delimited
 from pretrain.download.readers.hub import read_hub
+from pretrain.download.readers.json_values import read_json_values
 from pretrain.download.readers.jsonl import read_jsonl
 from pretrain.download.readers.parquet import PARQUET_MAGIC, read_parquet
 from pretrain.download.readers.python_code import read_python_code
 from pretrain.download.readers.python_docs import read_python_docs
+from pretrain.download.readers.text import read_text
 from pretrain.download.records import ReadResult, Unreadable
+from pretrain.download.tar_members import is_tar
+from pretrain.download.zip_members import ZIP_MAGICS
 from pretrain.external import ExternalFile
 
 # Streams the records of one file in order. What cannot be read is yielded as `Unreadable`, what is
@@ -18,14 +38,36 @@ Reader = Callable[[ExternalFile, Source], Iterator[ReadResult]]
 
 READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
+    "json": read_json_values,
+    "csv": read_delimited,
     "parquet": read_parquet,
+    "arrow": read_arrow,
+    "text": read_text,
+    "code": read_code,
     "hub": read_hub,
     "python://code": read_python_code,
     "python://docs": read_python_docs,
 }
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
+_MAGICS = {
+    PARQUET_MAGIC: "parquet",
+    ARROW_FILE_MAGIC: "arrow",
+    FEATHER_V1_MAGIC: "arrow",
+    **dict.fromkeys(ZIP_MAGICS, "code"),
+}
+_SUFFIXES = {
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    ".json": "json",
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    ".parquet": "parquet",
+    **dict.fromkeys((".arrow", ".arrows", ".ipc", ".feather"), "arrow"),
+    ".txt": "text",
+    **dict.fromkeys((".tar", ".tgz", ".zip"), "code"),
+}
 _COMPRESSION_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
+_ARRAY_OF_OBJECTS = re.compile(rb"\s*\[\s*\{\s*[\"}]")
+_OBJECT_OVER_LINES = re.compile(rb"\s*\{[ \t\r]*\n")
+_MAX_MESSAGE_BYTES = 1 << 24  # the schema of an Arrow stream
 
 
 def read_records(file: ExternalFile, source: Source) -> Iterator[ReadResult]:
@@ -47,22 +89,51 @@ def _format(file: ExternalFile, source: Source) -> str | None:
         return "hub"
     if source.kind == "python":
         return source.uri
-    return detect_format(file) if source.format == "auto" else source.format
+    return detect_format(file, source) if source.format == "auto" else source.format
 
 
-def detect_format(file: ExternalFile) -> str | None:
-    """The format of a file by its magic, else its name, else its first character; None where none fits."""
-    with open_raw(file) as raw:
-        if raw.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC:
-            return "parquet"
-    name = file.name.lower()
-    for suffix in _COMPRESSION_SUFFIXES:
-        name = name.removesuffix(suffix)
-    for suffix, by_name in _SUFFIXES.items():
-        if name.endswith(suffix):
-            return by_name
+def detect_format(file: ExternalFile, source: Source) -> str | None:
+    """The format of a file, or None where neither its content nor its name tells."""
     try:
         first = next(chunks(file), b"")
     except UnreadableContentError:
+        first = b""  # its name may still say which reader names the damage
+    text = first.removeprefix(BYTE_ORDER_MARK)
+    return _by_magic(first) or _by_json(text) or _by_name(file.name) or _by_first_line(text, source)
+
+
+def _by_magic(first: bytes) -> str | None:
+    for magic, name in _MAGICS.items():
+        if first.startswith(magic):
+            return name
+    if first.startswith(ARROW_STREAM_MAGIC) and 0 < int.from_bytes(first[4:8], "little") < _MAX_MESSAGE_BYTES:
+        return "arrow"
+    return "code" if is_tar(first) else None
+
+
+def _by_json(text: bytes) -> str | None:
+    if _ARRAY_OF_OBJECTS.match(text):
+        return "json"
+    line, _, _ = text.lstrip().partition(b"\n")
+    if not line.startswith(b"{"):
         return None
-    return "jsonl" if first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return "jsonl"
+
+
+def _by_name(name: str) -> str | None:
+    name = name.lower()
+    for suffix in _COMPRESSION_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return next((by_name for suffix, by_name in _SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def _by_first_line(text: bytes, source: Source) -> str | None:
+    if text.lstrip().startswith(b"{"):
+        return "json" if _OBJECT_OVER_LINES.match(text) else "jsonl"
+    header = text.partition(b"\n")[0].strip()
+    names = ([name.strip(b' "') for name in header.split(delimiter)] for delimiter in DELIMITERS)
+    return "csv" if any(len(row) > 1 and source.text_key.encode() in row for row in names) else None

@@ -20,41 +20,35 @@ from typing import Any
 import orjson
 
 from pretrain.download.config import Source
-from pretrain.download.content import UnreadableContentError, chunks
-from pretrain.download.records import Record, Unreadable, UnusableRecordError, line_place
+from pretrain.download.content import BYTE_ORDER_MARK, chunks
+from pretrain.download.records import MAX_RECORD_BYTES, Record, Unreadable, UnusableRecordError, line_place
+from pretrain.download.splitting import split
 from pretrain.external import ExternalFile
 
-MAX_LINE_BYTES = 64 << 20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _EXACT_FLOAT_LIMIT = 2.0**63
 
 
 def read_jsonl(file: ExternalFile, source: Source) -> Iterator[Record | Unreadable]:
     """The records of a JSON Lines file; positions are line numbers from 0."""
-    position = 0
-    try:
-        for line in _lines(chunks(file)):
-            data = line.removeprefix(_BYTE_ORDER_MARK) if position == 0 else line
-            record = _parse(data, position) if data.strip() else None
-            if record is not None:
-                yield record
-            position += 1
-    except UnreadableContentError as error:
-        yield Unreadable(position, line_place(position), str(error))
+    for position, piece in enumerate(split(chunks(file), b"\n", MAX_RECORD_BYTES)):
+        place = line_place(position)
+        if piece.data is None:
+            yield Unreadable(position, place, str(piece.reason))
+        else:
+            data = piece.data if position else piece.data.removeprefix(BYTE_ORDER_MARK)
+            if data.strip():
+                yield parse_record(data, position, place)
 
 
-def _parse(line: bytes, position: int) -> Record | Unreadable:
-    place = line_place(position)
+def parse_record(data: bytes, position: int, place: str) -> Record | Unreadable:
+    """The JSON object in `data` as a record, or why it is none."""
     try:
-        fields = _parse_object(line)
+        return Record(position, place, _parse_object(data))
     except UnusableRecordError as error:
         return Unreadable(position, place, str(error))
-    return Record(position, place, fields)
 
 
 def _parse_object(line: bytes) -> dict[str, Any]:
-    if len(line) > MAX_LINE_BYTES:
-        raise UnusableRecordError("too_large")
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -91,22 +85,3 @@ def _has_rounded_integer(fields: dict[str, Any]) -> bool:
         elif isinstance(value, list):
             pending.extend(value)
     return False
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    r"""Lines without their `\n`; of a line longer than the limit one byte more than the limit is kept.
-
-    What follows the last `\n` is a line only when the content ends well: a broken archive cuts it.
-    """
-    held: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        head, *rest = piece.split(b"\n")
-        if size <= MAX_LINE_BYTES:
-            held.append(head)
-            size += len(head)
-        if rest:
-            yield b"".join(held)[: MAX_LINE_BYTES + 1]
-            yield from rest[:-1]
-            held, size = [rest[-1]], len(rest[-1])
-    yield b"".join(held)[: MAX_LINE_BYTES + 1]

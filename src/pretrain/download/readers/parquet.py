@@ -1,116 +1,107 @@
-"""Parquet, any codec, one row group and a bounded batch of rows in memory at a time.
+"""Parquet, any codec, a bounded batch of rows in memory at a time.
 
-What is out of the ordinary, and its outcome:
+What is out of the ordinary, beside what pretrain.download.tables says, and its outcome:
 
     no parquet file                           unknown_format
     its end is cut off                        truncated_file
     a footer that is damaged                  damaged_file
     pages that cannot be read                 damaged_row_group, one ledger row for each row that is lost
-    text that is not UTF-8                    invalid_utf8 for that row alone
-    text as plain bytes, dictionary, large    read as text
-    two columns of one name                   the second is `name#2`
-    a time beyond Python's                    text in metadata
+    more rows than the file can mean          bad_ratio
 """
 
-import contextlib
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pretrain.download import remote
 from pretrain.download.config import Source
-from pretrain.download.content import open_raw
+from pretrain.download.content import CHUNK_BYTES, UnreadableContentError
+from pretrain.download.fields import unique_names
+from pretrain.download.random_access import local_content
 from pretrain.download.records import Record, Unreadable, row_place
+from pretrain.download.tables import BATCH_ROWS, DAMAGE, max_rows, read_rows, wanted_columns
 from pretrain.external import ExternalFile
 
 PARQUET_MAGIC = b"PAR1"
-_BATCH_ROWS = 256
-# pyarrow raises OSError for bytes it cannot decompress; a file on this machine has no other reason to.
-_DAMAGE = (pa.ArrowException, OSError)
 
 
 def read_parquet(file: ExternalFile, source: Source) -> Iterator[Record | Unreadable]:
     """The records of a parquet file; positions are row numbers from 0."""
-    with _local_path(file) as path:
-        try:
-            parquet = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
-        except (*_DAMAGE, UnicodeDecodeError):
-            yield Unreadable(0, "", _reason_of_no_footer(path))
+    try:
+        with local_content(file) as path:
+            yield from _read(path, source)
+    except UnreadableContentError as error:
+        yield Unreadable(0, "", str(error))
+
+
+def _read(path: Path, source: Source) -> Iterator[Record | Unreadable]:
+    try:
+        parquet = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=CHUNK_BYTES)
+    except (*DAMAGE, UnicodeDecodeError):
+        yield Unreadable(0, "", _reason_of_no_footer(path))
+        return
+    with parquet:
+        columns = _Columns.of(parquet, source)
+        if columns is None or parquet.metadata.num_rows > max_rows(path.stat().st_size):
+            yield Unreadable(0, "", "damaged_file" if columns is None else "bad_ratio")
             return
-        with parquet:
-            names = _column_names(parquet)
-            if names is None:
-                yield Unreadable(0, "", "damaged_file")
-                return
-            start = 0
-            for group in range(parquet.num_row_groups):
-                num_rows = parquet.metadata.row_group(group).num_rows
-                yield from _read_group(parquet, group, names, range(start, start + num_rows))
-                start += num_rows
+        start = 0
+        for group in range(parquet.num_row_groups):
+            num_rows = parquet.metadata.row_group(group).num_rows
+            yield from _read_group(parquet, group, columns, range(start, start + num_rows))
+            start += num_rows
 
 
-def _read_group(parquet: pq.ParquetFile, group: int, names: list[str], rows: range) -> Iterator[Record | Unreadable]:
+class _Columns(NamedTuple):
+    """Which columns are read.
+
+    Attributes:
+        asked: what pyarrow is asked for: raw names, or None for all.
+        wanted: of the columns that it then gives, those to keep, by index.
+        names: the unique names of these.
+    """
+
+    asked: list[str] | None
+    wanted: list[int]
+    names: list[str]
+
+    @classmethod
+    def of(cls, parquet: pq.ParquetFile, source: Source) -> "_Columns | None":
+        """The columns to read; None where the footer contradicts itself."""
+        metadata = parquet.metadata
+        try:
+            raw = list(parquet.schema_arrow.names)
+        except UnicodeDecodeError:
+            return None
+        counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+            return None
+        names = unique_names(raw)
+        wanted = wanted_columns(names, source)
+        if len(wanted) == len(raw):
+            return cls(None, wanted, names)
+        asked = list(dict.fromkeys(raw[index] for index in wanted))
+        # pyarrow takes a name for a path: `a` gives a column `a.b` too, and both columns of one name.
+        given = [i for i, name in enumerate(raw) if any(name == one or name.startswith(f"{one}.") for one in asked)]
+        return cls(asked, [given.index(index) for index in wanted], [names[index] for index in wanted])
+
+
+def _read_group(parquet: pq.ParquetFile, group: int, columns: _Columns, rows: range) -> Iterator[Record | Unreadable]:
     position = rows.start
-    batches = parquet.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False)
+    batches = parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns.asked, use_threads=False)
     while position < rows.stop:
         try:
             batch = next(batches, None)
-        except _DAMAGE:
+        except DAMAGE:
             batch = None
         if batch is None or not batch.num_rows:
             break
-        for index, values in enumerate(_rows(batch)):
-            row = position + index
-            if values is None:
-                yield Unreadable(row, row_place(row), "invalid_utf8")
-            else:
-                yield Record(row, row_place(row), dict(zip(names, values, strict=True)))
+        yield from read_rows(batch.select(columns.wanted), columns.names, position)
         position += batch.num_rows
     for row in range(position, rows.stop):
         yield Unreadable(row, row_place(row), "damaged_row_group")
-
-
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...] | None]:
-    """The values of each row, or None for one that holds text that is not UTF-8."""
-    try:
-        yield from list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        return
-    except (ValueError, OverflowError):
-        pass
-    for index in range(batch.num_rows):
-        try:
-            yield tuple(_value(column[index]) for column in batch.columns)
-        except UnicodeDecodeError:
-            yield None
-
-
-def _value(scalar: pa.Scalar) -> Any:
-    try:
-        return scalar.as_py()
-    except UnicodeDecodeError:
-        raise
-    except (ValueError, OverflowError):  # a time that Python has no type for, such as the year 20000
-        return scalar.cast(pa.string()).as_py()
-
-
-def _column_names(parquet: pq.ParquetFile) -> list[str] | None:
-    """The columns' names, made unique, or None where the footer contradicts itself."""
-    metadata = parquet.metadata
-    num_rows = sum(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-    seen: Counter[str] = Counter()
-    unique = []
-    try:
-        for name in parquet.schema_arrow.names:
-            seen[name] += 1
-            unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    except UnicodeDecodeError:
-        return None
-    return unique if num_rows == metadata.num_rows else None
 
 
 def _reason_of_no_footer(path: Path) -> str:
@@ -121,13 +112,3 @@ def _reason_of_no_footer(path: Path) -> str:
     if first != PARQUET_MAGIC:
         return "unknown_format"
     return "damaged_file" if last == PARQUET_MAGIC else "truncated_file"
-
-
-@contextlib.contextmanager
-def _local_path(file: ExternalFile) -> Iterator[Path]:
-    if remote.is_remote(file):
-        with remote.fetched(file) as path:
-            yield path
-    else:
-        open_raw(file).close()  # the check against the plan
-        yield Path(file.location)
