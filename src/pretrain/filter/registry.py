@@ -6,11 +6,13 @@ from pydantic import Field
 
 from pretrain.filter.rules.course import CourseConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+from pretrain.filter.rules.url import UrlConfig
 
 # fmt: off
 AnyRuleConfig = Annotated[
     CourseConfig
-    | GopherQualityConfig,
+    | GopherQualityConfig
+    | UrlConfig,
     Field(discriminator="rule"),
 ]
 # fmt: on
