@@ -6,12 +6,14 @@ from pydantic import Field
 
 from pretrain.filter.rules.course import CourseConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+from pretrain.filter.rules.pii import PiiConfig
 from pretrain.filter.rules.url import UrlConfig
 
 # fmt: off
 AnyRuleConfig = Annotated[
     CourseConfig
     | GopherQualityConfig
+    | PiiConfig
     | UrlConfig,
     Field(discriminator="rule"),
 ]
