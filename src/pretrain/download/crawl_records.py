@@ -7,6 +7,7 @@ headers. After damage the reading goes on at the next gzip member, or at the nex
 import base64
 import binascii
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,7 +28,7 @@ MAX_HEADER_BYTES = 1 << 20
 # The types whose content may become a document; the others are read past.
 CAPTURES = frozenset({"response", "conversion"})
 
-_ARC_LINE = re.compile(rb"\S.* \S+ \d{12,14} \S+ \d+\s*")
+_ARC_LINE = re.compile(rb"[a-z][a-z0-9+.-]*:\S.* \S+ \d{8,18} \S+ \S+\s*")
 _WARC_LINE = re.compile(rb"WARC/\d+\.\d+\s*")
 _ARC_MEMBERS = (b"http://", b"https://", b"ftp://", b"dns:", ARC_MAGIC)
 _LENGTH = re.compile(r"\s*\d{1,18}\s*")
@@ -96,6 +97,8 @@ class _Records:
     def __init__(self, stream: CrawlStream) -> None:
         self._stream = stream
         self._loader = ArcWarcRecordLoader(arc2warc=False)
+        # it warns of every space in an address, on the terminal where nobody listens
+        logging.getLogger("warcio.recordloader").setLevel(logging.ERROR)
         self._line = b""  # the first line of the next record
         self._place = ""  # and where that is
 

@@ -17,6 +17,7 @@ from pretrain.download.content import (
     open_raw,
     require_ratio,
 )
+from pretrain.download.records import byte_place
 from pretrain.download.remote import reading_error
 from pretrain.external import ExternalFile
 
@@ -43,7 +44,7 @@ class Offset(NamedTuple):
     @property
     def place(self) -> str:
         """`+1234`, or `+1234/56` inside a gzip member."""
-        return f"+{self.file}/{self.member}" if self.member else f"+{self.file}"
+        return byte_place(self.file, self.member)
 
 
 class CrawlStream:
@@ -182,5 +183,3 @@ class CrawlStream:
             return self._raw.read(num_bytes)
         except Exception as error:
             raise reading_error(self._file, error) from None
-
-
