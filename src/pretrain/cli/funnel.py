@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pretrain.cli.common import DEFAULT_STORE, JsonOption, StoreOption, console, errors_end_the_command, print_json
+from pretrain.cli.common import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    console,
+    errors_end_the_command,
+    print_json,
+    print_whole,
+)
 
 if TYPE_CHECKING:
     from pretrain.funnel import Funnel, SourceFunnel
@@ -53,11 +61,11 @@ def funnel_command(
 
 def print_funnel(out: Console, funnel: "Funnel") -> None:
     """Prints the funnel for people."""
-    out.print(_sources_table(funnel))
+    print_whole(out, _sources_table(funnel))
     dropped = _reasons_table(funnel)
     if dropped.row_count:
         out.print()
-        out.print(dropped)
+        print_whole(out, dropped)
     for stage, reasons in funnel.changed.items():
         counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
         out.print(f"{stage} changed and kept documents: {counts}", markup=False)
