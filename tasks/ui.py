@@ -2,13 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import PrefectException
 
+from pretrain.artifact import Artifact
+from pretrain.errors import PretrainError
 from pretrain.pipeline import Outcome
+from pretrain.stage_report import reason_rows, source_rows
 
 logger = logging.getLogger("pretrain.ui")
 
@@ -19,6 +23,20 @@ def publish_stats(outcome: Outcome) -> None:
     rows = [{"name": name, "value": value} for name, value in _flat("", manifest.reported_stats())]
     description = f"{outcome.action}: {outcome.artifact.key}"
     shown(lambda: create_table_artifact(rows, key=f"{manifest.stage}-stats", description=description))
+
+
+def publish_funnel(outcome: Outcome, upstream: Artifact | None) -> None:
+    """For a stage that drops documents: a table of its sources, and one of reasons with examples from `upstream`."""
+    artifact = outcome.artifact
+    try:
+        tables = {"funnel": source_rows(artifact), "dropped": reason_rows(artifact, upstream)}
+    except PretrainError as error:  # the stage itself is done; who reads the part next is told the same
+        logger.warning("no examples of %s in the UI: %s", artifact.key, error)
+        return
+    for name, rows in tables.items():
+        table = partial(create_table_artifact, rows, key=f"{artifact.stage}-{name}")
+        if rows:
+            shown(partial(table, description=f"{outcome.action}: {artifact.key}"))
 
 
 def shown(request: Callable[[], object]) -> bool:
