@@ -80,7 +80,7 @@ def test_crawl_files_are_conserved(folder: Path):
     result = download(folder, *sources)
     assert result.stats["documents_in"] == len(result.documents) + len(result.ledger)
     assert len({row.id for row in [*result.documents, *result.ledger]}) == result.stats["documents_in"]
-    assert result.stats["documents_by_source"] == {"dolma": 22, "edge": 9, "whirlwind": 2}
+    assert result.stats["documents_by_source"] == {"dolma": 22, "edge": 10, "whirlwind": 2}
 
 
 @pytest.mark.slow
