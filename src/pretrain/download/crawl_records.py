@@ -31,7 +31,7 @@ CAPTURES = frozenset({"response", "conversion"})
 _ARC_LINE = re.compile(rb"[a-z][a-z0-9+.-]*:\S.* \S+ \d{8,18} \S+ \S+\s*")
 _WARC_LINE = re.compile(rb"WARC/\d+\.\d+\s*")
 _ARC_MEMBERS = (b"http://", b"https://", b"ftp://", b"dns:", ARC_MAGIC)
-_LENGTH = re.compile(r"\s*\d{1,18}\s*")
+_LENGTH = re.compile(r"\s*[0-9]{1,18}\s*")
 _DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512, "md5": hashlib.md5}
 
 
@@ -100,54 +100,60 @@ class _Records:
         # it warns of every space in an address, on the terminal where nobody listens
         logging.getLogger("warcio.recordloader").setLevel(logging.ERROR)
         self._line = b""  # the first line of the next record
-        self._place = ""  # and where that is
+        self._place = ""  # where that is
+        self._is_apart = False  # whether a blank line is before it
 
     def __iter__(self) -> Iterator[CrawlRecord | Damage]:
         is_more = True
+        damage = self._next_line()
+        while damage is not None or (is_more and self._line):
+            if damage is None:
+                found, damage = self._record_and_damage()
+                yield from found
+            if damage is not None:
+                yield damage
+                is_more = self._recover()
+                damage = None
+
+    def _record_and_damage(self) -> tuple[list[CrawlRecord], Damage | None]:
+        """The record that `_line` begins, if it is whole, and the damage in or after it."""
+        place, member = self._place, self._stream.offset.file
         try:
-            self._find_line()
-        except UnreadableContentError as error:
-            yield Damage(self._place, str(error))
-            is_more = self._recover()
-        while is_more and self._line:
-            place, offset = self._place, self._stream.offset
-            later = None
-            try:
-                record = self._read()
-            except (_DamageError, UnreadableContentError) as error:
-                yield Damage(place, str(error))
-                is_more = self._recover()
-                continue
-            try:
-                self._find_line()
-            except UnreadableContentError as error:
-                later = Damage(self._stream.offset.place, str(error))
-            if later is None and self._line and not _begins_record(self._line):
-                yield Damage(place, "damaged_record")  # its Content-Length is wrong
-                is_more = self._recover()
-            elif later is None:
-                yield record
-            elif self._is_own_member(place, offset.file):
-                yield Damage(place, later.reason)  # the bytes are there, their checksum is wrong
-                is_more = self._recover()
-            else:
-                yield record
-                yield later
-                is_more = self._recover()
+            record = self._read()
+        except (_DamageError, UnreadableContentError) as error:
+            return [], Damage(place, str(error))
+        damage = self._next_line()
+        if damage is not None and self._is_own_member(place, member):
+            return [], Damage(place, damage.reason)  # the bytes are there, their checksum is wrong
+        if self._line and not _begins_record(self._line):
+            if not self._is_apart:
+                return [], Damage(place, "damaged_record")  # its Content-Length is wrong
+            damage = Damage(self._place, "damaged_record")
+        return [record], damage
 
     def _is_own_member(self, place: str, member: int) -> bool:
         """Whether the record began a gzip member, and the stream is still in it."""
         return "/" not in place and self._stream.is_gzip and self._stream.offset.file == member
 
+    def _next_line(self) -> Damage | None:
+        """Goes to the next line that is not blank, or returns the damage before it."""
+        try:
+            self._find_line()
+        except UnreadableContentError as error:
+            self._line = b""
+            return Damage(self._stream.offset.place, str(error))
+        return None
+
     def _find_line(self) -> None:
-        """Goes to the next line that is not blank: `_line`, empty at the end of the file."""
-        self._line = b""
+        """Sets `_line` to the next line that is not blank; empty at the end of the file."""
+        self._line, self._is_apart = b"", False
         while self._stream.peek():
             self._place = self._stream.offset.place
             line = self._stream.readline(MAX_HEADER_BYTES)
             if line.strip():
                 self._line = line
                 return
+            self._is_apart = True
 
     def _read(self) -> CrawlRecord:
         """The record that `_line` begins."""
