@@ -1,14 +1,15 @@
 """Finds the documents of a run by what a person has of them: an id, a place, an address, a piece of the text.
 
 An id is looked for in columns of ids alone. Everything else is asked in this order, and the first kind of question
-that something answers wins: the place of a record (`web/a.jsonl:12`, `a.parquet@7`, as ledgers write it), the whole
-address, a piece of the text as it was read, the same piece with other white space (as it looks in a terminal), and
-a piece of the text as a stage rewrote it.
+that something answers wins: the place of a record (`web/a.jsonl:12`, `a.parquet@7`, as ledgers write it; of records
+that became documents, a line of JSON Lines or a row of a table), the whole address, a piece of the text as it was
+read, the same piece with other white space (as it looks in a terminal), and a piece of the text as a stage rewrote it.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ from pretrain.documents import document_id
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _PLACE = re.compile(r"(?P<file>.+?)(:(?P<line>[1-9][0-9]{0,17})|@(?P<row>[0-9]{1,18}))")
+_JSON_LINES = re.compile(r"\.(jsonl|ndjson)(\.\w+)?$")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-^`{-~]")  # all of ASCII's but the underscore, which RE2 refuses to see escaped
 _MAX_LISTED = 10
 
@@ -96,9 +98,18 @@ def _at_place(download: Artifact, question: str) -> Iterator[Found]:
     if unreadable or not places:
         return
     position = int(places[0]["line"]) - 1 if places[0]["line"] else int(places[0]["row"])
-    sources = download.manifest.stats.get("records_by_source", {})
-    ids = [document_id(source, place["file"], position) for source in sources for place in places]
+    ids = [
+        document_id(source["name"], place["file"], position)
+        for source in download.manifest.config.get("sources", [])
+        for place in places
+        if place["row"] or _is_json_lines(source, place["file"])
+    ]
     yield from _documents(download, ["id"], _in("id", ids))
+
+
+def _is_json_lines(source: Mapping[str, Any], file: str) -> bool:
+    """Whether a line of the file is a record: elsewhere ids count records, and places name lines."""
+    return source["format"] == "jsonl" or (source["format"] == "auto" and _JSON_LINES.search(file) is not None)
 
 
 def _documents(artifact: Artifact, by: list[str], fits: Fits) -> Iterator[Found]:
