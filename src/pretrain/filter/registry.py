@@ -4,8 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pretrain.filter.rules.c4 import C4Config
+from pretrain.filter.rules.code import CodeConfig
 from pretrain.filter.rules.course import CourseConfig
+from pretrain.filter.rules.fineweb import FinewebConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+from pretrain.filter.rules.gopher_repetition import GopherRepetitionConfig
 from pretrain.filter.rules.length import LengthConfig
 from pretrain.filter.rules.pii import PiiConfig
 from pretrain.filter.rules.regex import RegexConfig
@@ -13,8 +17,12 @@ from pretrain.filter.rules.url import UrlConfig
 
 # fmt: off
 AnyRuleConfig = Annotated[
-    CourseConfig
+    C4Config
+    | CodeConfig
+    | CourseConfig
+    | FinewebConfig
     | GopherQualityConfig
+    | GopherRepetitionConfig
     | LengthConfig
     | PiiConfig
     | RegexConfig
