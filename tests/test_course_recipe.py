@@ -19,8 +19,8 @@ from tests.data_run import DataRun, run_data_stages
 RECIPE = Path(__file__).parents[1] / "recipes" / "course.yaml"
 # scraped code, twice, so that there are copies
 SAMPLE = (
-    "download.sources=[{name: code, uri: 'python://code', max_bytes: 600000}, "
-    "{name: again, uri: 'python://code', max_bytes: 300000}]"
+    "download.sources=[{name: code, uri: 'python://code', max_bytes: 300000}, "
+    "{name: again, uri: 'python://code', max_bytes: 100000}]"
 )
 
 
