@@ -1,5 +1,6 @@
 import pytest
 
+from pretrain.filter.rules.c4 import C4Config
 from pretrain.filter.rules.fineweb import FinewebConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
 from pretrain.filter.rules.gopher_repetition import GopherRepetitionConfig
@@ -9,5 +10,5 @@ from tests.filter.judging import metrics_of
 @pytest.fixture(scope="session", autouse=True)
 def compiled_kernels():
     """Loops are compiled before a test that has a deadline for each example."""
-    for config in (GopherRepetitionConfig(), GopherQualityConfig(), FinewebConfig()):
+    for config in (GopherRepetitionConfig(), GopherQualityConfig(), FinewebConfig(), C4Config()):
         metrics_of(config, "Some words.\n\nSome words.")

@@ -1,8 +1,12 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.filter.splitters import split_words
+from pretrain.errors import InputError
+from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+from pretrain.filter.splitters import spacy_pipeline, split_words
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,28 @@ def test_regex(text, words):
 
 def test_whitespace():
     assert split_words("It's  a\u3000(small)\nworld.", "whitespace") == ["It's", "a", "(small)", "world."]
+
+
+@pytest.mark.slow  # spaCy imports torch
+def test_spacy():
+    pytest.importorskip("spacy", reason="words: spacy needs the optional dependency")
+    assert split_words("Don't stop\u3000e.g.  now, U.S.!\n", "spacy") == [
+        "Do",
+        "n't",
+        "stop",
+        "e.g.",
+        "now",
+        ",",
+        "U.S.",
+        "!",
+    ]
+
+
+def test_without_spacy_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    spacy_pipeline.cache_clear()
+    with pytest.raises(InputError, match=r"pip install 'pretrain\[spacy\]'"):
+        GopherQualityConfig(words="spacy").make_rule({})
 
 
 @given(st.text(), st.sampled_from(["regex", "whitespace"]))

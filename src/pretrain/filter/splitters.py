@@ -15,6 +15,7 @@ the pipeline `spacy.blank("en")`, its tokens stripped, empty ones left out. It n
 
 import functools
 import re
+import sys
 from typing import Any, Literal
 
 from pretrain.errors import InputError
@@ -65,7 +66,6 @@ def split_words(text: str, splitter: Splitter) -> list[str]:
     if splitter == "whitespace":
         return text.split()
     pipeline = spacy_pipeline()
-    pipeline.max_length = len(text) + 10  # it refuses more than a million characters, for models that are not here
     with pipeline.memory_zone():  # its store of known words would grow with every text
         return [word for token in pipeline(text) if (word := token.text.strip())]
 
@@ -91,4 +91,5 @@ def spacy_pipeline() -> Any:
         ) from error
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
+    pipeline.max_length = sys.maxsize  # its limit of a million characters is for models that are not here
     return pipeline

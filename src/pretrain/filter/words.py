@@ -32,15 +32,20 @@ class _Measured(NamedTuple):
 class Words:
     """The words of a text in order, and counts over them. Punctuation marks are words here, as in the field.
 
+    Attributes:
+        starts: the first character of each word, shape (num_words,).
+        ends: the character after its last, shape (num_words,).
+
     Args:
         text: holds the words.
         codes: its code points, as `code_points` gives them.
-        starts: the first character of each word, shape (num_words,).
-        ends: the character after its last, shape (num_words,).
+        starts: as above.
+        ends: as above.
     """
 
     def __init__(self, text: str, codes: CodeArray, starts: OffsetArray, ends: OffsetArray) -> None:
-        self._text, self._codes, self._starts, self._ends = text, codes, starts, ends
+        self.starts, self.ends = starts, ends
+        self._text, self._codes = text, codes
 
     @classmethod
     def of(cls, tokens: Sequence[str]) -> "Words":
@@ -51,13 +56,13 @@ class Words:
         return cls(text, code_points(text), ends - lengths, ends)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self.starts)
 
     @cached_property
     def tokens(self) -> list[str]:
         """Every word, in order."""
         text = self._text
-        return [text[start:end] for start, end in zip(self._starts.tolist(), self._ends.tolist(), strict=True)]
+        return [text[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -86,13 +91,13 @@ class Words:
 
     def top_ngrams(self, sizes: OffsetArray) -> list[RepeatedNgram]:
         """For each n, the n-gram that occurs most often (at least once), words joined by a space; ties: the first."""
-        lengths, measured = self._ends - self._starts, self._measured
+        lengths, measured = self.ends - self.starts, self._measured
         chars, firsts = top_ngrams(measured.hashes, lengths, measured.powers, sizes)
         return self._ngrams(sizes, chars, firsts)
 
     def duplicate_ngrams(self, sizes: OffsetArray) -> list[RepeatedNgram]:
         """For each n, the n-grams that repeat an earlier one, words joined by nothing, none overlapping another."""
-        lengths, measured = self._ends - self._starts, self._measured
+        lengths, measured = self.ends - self.starts, self._measured
         chars, firsts = duplicate_ngrams(measured.hashes, lengths, measured.powers, sizes)
         return self._ngrams(sizes, chars, firsts)
 
@@ -103,12 +108,12 @@ class Words:
         ]
 
     def _ngram(self, first: int, size: int) -> str:
-        starts, ends = self._starts[first : first + size].tolist(), self._ends[first : first + size].tolist()
+        starts, ends = self.starts[first : first + size].tolist(), self.ends[first : first + size].tolist()
         return " ".join(self._text[start:end] for start, end in zip(starts, ends, strict=True))
 
     @cached_property
     def _measured(self) -> _Measured:
-        return _Measured(*measure_words(self._codes, self._starts, self._ends, character_flags()))
+        return _Measured(*measure_words(self._codes, self.starts, self.ends, character_flags()))
 
 
 def hashes_of(words: Sequence[str]) -> HashArray:

@@ -21,46 +21,11 @@ from datatrove.utils.text import split_into_words
 
 FOLDER = Path(__file__).parent
 NUM_EACH = 6
-VOCABULARY = [
-    "the",
-    "of",
-    "and",
-    "river",
-    "Stone",
-    "paper",
-    "to",
-    "be",
-    "with",
-    "that",
-    "café",
-    "naïve",
-    "2024",
-    "3,000",
-    "it's",
-    "well-known",
-    "e.g.",
-    "x",
-    "y",
-    "I",
-    "ab",
-    "cd",
-    "abc",
-    "d",
-    "東京",
-    "#",
-    "...",
-    "…",
-    "•",
-    "-",
-    "--",
-    "!",
-    "?",
-    ".",
-    ",",
-    "(",
-    ")",
-    "{",
-]
+_WORDS_AND_MARKS = """
+the of and river Stone paper to be with that café naïve 2024 3,000 it's well-known e.g. x y I ab cd abc d 東京
+# ... … • - -- ! ? . , ( ) {
+"""
+VOCABULARY = _WORDS_AND_MARKS.split()
 PHRASES = [
     *("lorem ipsum", "Lorem Ipsum", "javascript", "JavaScript,", "{", "terms of use", "Privacy Policy", "uses cookies"),
     *(
