@@ -10,6 +10,7 @@ from pretrain.filter.rules.course import CourseConfig
 from pretrain.filter.rules.fineweb import FinewebConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
 from pretrain.filter.rules.gopher_repetition import GopherRepetitionConfig
+from pretrain.filter.rules.lambda_function import LambdaConfig
 from pretrain.filter.rules.length import LengthConfig
 from pretrain.filter.rules.pii import PiiConfig
 from pretrain.filter.rules.regex import RegexConfig
@@ -23,6 +24,7 @@ AnyRuleConfig = Annotated[
     | FinewebConfig
     | GopherQualityConfig
     | GopherRepetitionConfig
+    | LambdaConfig
     | LengthConfig
     | PiiConfig
     | RegexConfig
