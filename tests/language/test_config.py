@@ -1,9 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
-from pretrain.language.config import LID176_LABELS, LanguageConfig, ModelAtPath, ModelAtUrl
+from pretrain.fasttext_model import load_model
+from pretrain.language.config import LID176_LABELS, LanguageConfig
 from pretrain.language.inputs import find_lid176
-from pretrain.language.model import load_model
+from pretrain.model_location import ModelAtPath, ModelAtUrl
 
 SHA256 = "0" * 64
 
@@ -48,4 +49,4 @@ def test_a_wrong_key_says_what_is_allowed(values, message):
 
 
 def test_the_labels_are_those_of_the_model():
-    assert load_model(find_lid176()).labels == LID176_LABELS
+    assert load_model(find_lid176(), "language.model").labels == LID176_LABELS

@@ -6,8 +6,9 @@ import pytest
 from pretrain.errors import InputError
 from pretrain.external import Surroundings
 from pretrain.filehash import FileHashes, sha256_of_file
-from pretrain.language.config import LanguageConfig, ModelAtPath, ModelAtUrl
+from pretrain.language.config import LanguageConfig
 from pretrain.language.inputs import LID176_SHA256, external_inputs, find_lid176
+from pretrain.model_location import ModelAtPath, ModelAtUrl
 from pretrain.store import LocalStore
 
 

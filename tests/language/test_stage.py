@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pretrain.documents import Document, LedgerRow, document_id, read_documents, read_ledger
 from pretrain.errors import InputError
 from pretrain.external import Surroundings
+from pretrain.fasttext_model import Prediction
 from pretrain.filehash import FileHashes
 from pretrain.language.config import LanguageConfig
 from pretrain.language.inputs import external_inputs
-from pretrain.language.model import Identified
 from pretrain.language.stage import build, judge
 from pretrain.runner import InlineRunner, LocalRunner
 from pretrain.stage import StageContext
@@ -74,10 +74,10 @@ def test_documents_and_ledger(tmp_path):
 @pytest.mark.parametrize(
     ("found", "reason", "threshold"),
     [
-        (Identified("en", 0.65), None, None),
-        (Identified("en", 0.6499), "language_score_too_low", 0.65),
-        (Identified("de", 0.99), "language_not_kept", None),
-        (Identified("fr", 0.0), None, None),
+        (Prediction("en", 0.65), None, None),
+        (Prediction("en", 0.6499), "language_score_too_low", 0.65),
+        (Prediction("de", 0.99), "language_not_kept", None),
+        (Prediction("fr", 0.0), None, None),
     ],
 )
 def test_a_document_stays_from_the_lowest_score_of_its_language(found, reason, threshold):

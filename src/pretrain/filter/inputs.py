@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pretrain.external import ExternalInput, Surroundings, require_unchanged
+from pretrain.external import ExternalInput, Surroundings
 from pretrain.filter.config import FilterConfig
 from pretrain.filter.verdict import Rule
+from pretrain.model_fetching import local_model
 
 
 def external_inputs(config: FilterConfig, around: Surroundings) -> list[ExternalInput]:
@@ -27,9 +28,11 @@ def make_rules(config: FilterConfig, external: Mapping[str, ExternalInput]) -> I
     """The rules of a config with their names, in order.
 
     Raises:
-        InputError: a file of a rule was changed since the run was planned.
+        InputError: a file of a rule was changed since the run was planned, or a model at a url has other bytes.
+        StageError: the server of a model cannot be reached.
     """
     for index, rule in enumerate(config.rules):
         found = external.get(input_name(index, rule.rule))
-        files: dict[str, Path] = {file.name: require_unchanged(file) for file in found.files} if found else {}
+        key = f"filter.rules.{index}.model"
+        files: dict[str, Path] = {file.name: local_model(file, key) for file in found.files} if found else {}
         yield rule.rule, rule.make_rule(files)

@@ -13,6 +13,7 @@ from pretrain.filter.rules.gopher_repetition import GopherRepetitionConfig
 from pretrain.filter.rules.lambda_function import LambdaConfig
 from pretrain.filter.rules.length import LengthConfig
 from pretrain.filter.rules.pii import PiiConfig
+from pretrain.filter.rules.quality_classifier import QualityClassifierConfig
 from pretrain.filter.rules.regex import RegexConfig
 from pretrain.filter.rules.url import UrlConfig
 
@@ -27,6 +28,7 @@ AnyRuleConfig = Annotated[
     | LambdaConfig
     | LengthConfig
     | PiiConfig
+    | QualityClassifierConfig
     | RegexConfig
     | UrlConfig,
     Field(discriminator="rule"),

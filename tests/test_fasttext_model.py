@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain.errors import InputError
+from pretrain.fasttext_model import FastTextModel, as_line, load_model
 from pretrain.language.inputs import find_lid176
-from pretrain.language.model import LanguageModel, as_line, load_model
+
+KEY = "language.model"
 
 
 @pytest.fixture(scope="module")
 def lid176():
-    return load_model(find_lid176())
+    return load_model(find_lid176(), KEY)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def lid176():
     ],
 )
 def test_languages(lid176, label, text):
-    found = lid176.identify(text)
+    found = lid176.predict(text)
     assert found.label == label
     assert found.score > 0.65
 
@@ -48,20 +50,20 @@ def test_agrees_with_fasttext_s_own_predict_of_a_list(lid176):
     expected = [
         (label[0].removeprefix("__label__"), float(score[0])) for label, score in zip(labels, scores, strict=True)
     ]
-    assert [tuple(lid176.identify(text)) for text in texts] == expected
+    assert [tuple(lid176.predict(text)) for text in texts] == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "\0", "\0" * 5000, "\u2028", "__label__de", "</s>", "\ufffe", "a" * 1_000_000]
 )
 def test_degenerate_texts_get_a_low_score(lid176, text):
-    assert lid176.identify(as_line(text, None, "space")).score < 0.5
+    assert lid176.predict(as_line(text, None, "space")).score < 0.5
 
 
 @given(st.text(), st.sampled_from(["space", "remove"]))
 def test_any_text_gets_a_label_and_a_probability(text, newline):
-    model = load_model(find_lid176())
-    found = model.identify(as_line(text, 4000, newline))
+    model = load_model(find_lid176(), KEY)
+    found = model.predict(as_line(text, 4000, newline))
     assert found.label in model.labels
     assert 0 <= found.score <= 1.0001  # fastText rounds the sum of its 32-bit exponentials
 
@@ -82,8 +84,8 @@ def test_what_the_model_reads(text, max_chars, newline, line):
 
 def test_what_follows_fasttext_s_end_of_line_word_counts(lid176):
     german = "Der Ausschuss wird seinen Abschlussbericht am Ende des Monats veröffentlichen."
-    assert lid176.identify(f"</s> {german}").label == "en"  # fastText alone stops before the first word
-    assert lid176.identify(as_line(f"</s> {german}", None, "space")).label == "de"
+    assert lid176.predict(f"</s> {german}").label == "en"  # fastText alone stops before the first word
+    assert lid176.predict(as_line(f"</s> {german}", None, "space")).label == "de"
 
 
 def test_a_model_of_one_s_own(tmp_path):
@@ -98,22 +100,22 @@ def test_a_model_of_one_s_own(tmp_path):
         "verbose": 0,
     }
     fasttext.train_supervised(lr=1.0, **train).save_model(str(tmp_path / "own.bin"))
-    model = LanguageModel(tmp_path / "own.bin")
+    model = FastTextModel(tmp_path / "own.bin", KEY)
     assert model.labels == {"eng_Latn", "deu_Latn"}
-    assert model.identify("the river").label == "eng_Latn"
+    assert model.predict("the river").label == "eng_Latn"
 
     fasttext.train_unsupervised(**train).save_model(str(tmp_path / "vectors.bin"))
     with pytest.raises(InputError, match="which gives no labels: name a classifier"):
-        LanguageModel(tmp_path / "vectors.bin")
+        FastTextModel(tmp_path / "vectors.bin", KEY)
 
 
 def test_another_file_is_no_model(tmp_path):
     (tmp_path / "text.bin").write_text("no model at all")
     with pytest.raises(InputError, match=r"is no fastText model .*wrong file format"):
-        LanguageModel(tmp_path / "text.bin")
+        FastTextModel(tmp_path / "text.bin", KEY)
 
 
-SHARED_DATA = Path(os.environ.get("PRETRAIN_SHARED_DATA") or Path(__file__).parents[2] / "../shared/data")
+SHARED_DATA = Path(os.environ.get("PRETRAIN_SHARED_DATA") or Path(__file__).parents[1] / "../shared/data")
 LABELLED = SHARED_DATA / "lang" / "langid_shared.jsonl.gz"
 ISO_639_1 = {
     "arb": "ar", "bul": "bg", "ces": "cs", "cmn": "zh", "deu": "de", "ell": "el", "eng": "en", "fin": "fi",
@@ -130,7 +132,7 @@ def test_macro_accuracy_on_labelled_paragraphs(lid176):
     with gzip.open(LABELLED, "rt", encoding="utf-8") as file:
         for row in map(json.loads, file):
             if row["lang"] in ISO_639_1:
-                found = lid176.identify(as_line(row["text"], 4000, "space"))
+                found = lid176.predict(as_line(row["text"], 4000, "space"))
                 total[row["lang"]] += 1
                 right[row["lang"]] += found.label == ISO_639_1[row["lang"]]
                 english_kept += row["lang"] == "eng" and found.label == "en" and found.score >= 0.65
