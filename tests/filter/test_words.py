@@ -42,16 +42,21 @@ def test_a_hash_is_a_polynomial_of_the_characters_modulo_a_mersenne_prime():
 def test_ngrams():
     words = Words.of(list("ababcab"))
     assert words.top_ngrams(sizes_of([1, 2, 3, 8])) == [
-        RepeatedNgram(3, "a"),  # as often as "b", but first
-        RepeatedNgram(9, "a b"),
-        RepeatedNgram(5, "a b a"),
-        RepeatedNgram(0, None),
+        RepeatedNgram(3, 0),  # "a", as often as "b", but first
+        RepeatedNgram(9, 0),
+        RepeatedNgram(5, 0),  # once
+        RepeatedNgram(0, -1),
     ]
     assert words.duplicate_ngrams(sizes_of([1, 2, 3])) == [
-        RepeatedNgram(4, "a"),
-        RepeatedNgram(4, "a b"),
-        RepeatedNgram(0, None),
+        RepeatedNgram(4, 2),
+        RepeatedNgram(4, 2),
+        RepeatedNgram(0, -1),
     ]
+    assert words.ngram(2, 2) == "a b"
+
+
+def test_words_without_a_letter():
+    assert Words.of(["a1", "1", "-", "é", "1"]).without_letter() == ["1", "-", "1"]
 
 
 def test_each_kernel_is_compiled_for_one_combination_of_types():

@@ -41,13 +41,15 @@ class Judge:
 
     def __init__(self, rules: Iterable[tuple[str, Rule]], *, exhaustive: bool = False) -> None:
         named = list(rules)
-        self._rules = list(zip(_labels([name for name, _ in named]), (rule for _, rule in named), strict=True))
+        labels = _labels([name for name, _ in named])
+        self._rules = list(zip(labels, (rule for _, rule in named), strict=True))
+        self._columns = {label: {metric: f"{label}.{metric}" for metric in rule.metrics} for label, rule in self._rules}
         self._exhaustive = exhaustive
 
     @property
     def metrics(self) -> list[str]:
         """Every metric as `<label>.<metric>`: the columns of the metrics table, in order."""
-        return [f"{label}.{metric}" for label, rule in self._rules for metric in rule.metrics]
+        return [column for columns in self._columns.values() for column in columns.values()]
 
     def __call__(self, text: str, document: Document | None = None) -> Judgement:
         """The judgement on one text; `document` is what it belongs to, for rules that read more than the text."""
@@ -56,13 +58,13 @@ class Judge:
         failed: list[tuple[str, Check]] = []
         metrics: dict[str, float | None] = {}
         for label, rule in self._rules:
-            rewritten = view.text
+            rewritten, columns = view.text, self._columns[label]
             for outcome in rule.checks(view):
                 if isinstance(outcome, Rewrite):
                     rewrites.append(outcome)
                     rewritten = outcome.text
                     continue
-                metrics[f"{label}.{outcome.metric}"] = outcome.value
+                metrics[columns[outcome.metric]] = outcome.value
                 if outcome.is_failed:
                     failed.append((label, outcome))
                     if not self._exhaustive:

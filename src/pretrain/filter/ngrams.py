@@ -39,16 +39,17 @@ def hash_word(word: str) -> int:
 @compiled
 def measure_words(
     codes: CodeArray, starts: OffsetArray, ends: OffsetArray, flags: FlagArray
-) -> tuple[HashArray, HashArray, int, int, int]:
+) -> tuple[HashArray, HashArray, int, int, NDArray[np.bool_]]:
     """Hashes and counts of the words of a text.
 
     Returns:
         the hash of every word, shape (num_words,); the powers 0 to `longest word + 1` of the base; the number of
-        real words (those with a character outside `SYMBOLS`), the characters in them, and the number of words
-        with an alphabetic character.
+        real words (those with a character outside `SYMBOLS`), the characters in them, and for every word whether
+        it has an alphabetic character, shape (num_words,).
     """
     hashes = np.empty(len(starts), np.uint64)
-    num_real, num_real_chars, num_alphabetic, longest = 0, 0, 0, 0
+    is_alphabetic = np.empty(len(starts), np.bool_)
+    num_real, num_real_chars, longest = 0, 0, 0
     for index in range(len(starts)):
         value, every, some = _ZERO, SYMBOL, 0
         for position in range(starts[index], ends[index]):
@@ -62,13 +63,12 @@ def measure_words(
         if not every:
             num_real += 1
             num_real_chars += length
-        if some & ALPHABETIC:
-            num_alphabetic += 1
+        is_alphabetic[index] = some & ALPHABETIC != 0
     powers = np.empty(longest + 2, np.uint64)
     powers[0] = _ONE
     for index in range(1, len(powers)):
         powers[index] = _append(powers[index - 1], _BASE, _ZERO)
-    return hashes, powers, num_real, num_real_chars, num_alphabetic
+    return hashes, powers, num_real, num_real_chars, is_alphabetic
 
 
 @compiled

@@ -63,8 +63,3 @@ class TextView:
             return Words.of(split_words(self.text, splitter))
         starts, ends = scan_words(self.codes, character_flags())
         return Words(self.text, self.codes, starts, ends)
-
-
-def has_alphabetic(word: str) -> bool:
-    """Whether a character of `word` is alphabetic."""
-    return word.isalpha() or any(map(str.isalpha, word))

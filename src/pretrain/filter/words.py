@@ -6,17 +6,25 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pretrain.filter.characters import CodeArray, character_flags, code_points
 from pretrain.filter.compiling import OffsetArray
-from pretrain.filter.ngrams import HashArray, duplicate_ngrams, find_words, hash_word, measure_words, top_ngrams
+from pretrain.filter.ngrams import (
+    HashArray,
+    duplicate_ngrams,
+    find_words,
+    hash_word,
+    measure_words,
+    top_ngrams,
+)
 
 
 class RepeatedNgram(NamedTuple):
-    """What n-grams of one size repeat: the characters in them, and the first of them (None: there is none)."""
+    """What n-grams of one size repeat: the characters in them, and the first word of the first (-1: there is none)."""
 
     chars: int
-    ngram: str | None
+    first: int
 
 
 class _Measured(NamedTuple):
@@ -26,7 +34,7 @@ class _Measured(NamedTuple):
     powers: HashArray
     num_real_words: int
     num_real_word_chars: int
-    num_alphabetic_words: int
+    is_alphabetic: NDArray[np.bool_]
 
 
 class Words:
@@ -79,10 +87,10 @@ class Words:
         """Characters in real words."""
         return self._measured.num_real_word_chars
 
-    @property
+    @cached_property
     def num_alphabetic_words(self) -> int:
         """Words that hold an alphabetic character (Unicode category L)."""
-        return self._measured.num_alphabetic_words
+        return int(np.count_nonzero(self._measured.is_alphabetic))
 
     def with_hashes(self, wanted: HashArray) -> list[bool]:
         """For each hash of `hashes_of`, whether a word has it."""
@@ -91,25 +99,30 @@ class Words:
 
     def top_ngrams(self, sizes: OffsetArray) -> list[RepeatedNgram]:
         """For each n, the n-gram that occurs most often (at least once), words joined by a space; ties: the first."""
-        lengths, measured = self.ends - self.starts, self._measured
-        chars, firsts = top_ngrams(measured.hashes, lengths, measured.powers, sizes)
-        return self._ngrams(sizes, chars, firsts)
+        measured = self._measured
+        chars, firsts = top_ngrams(measured.hashes, self._lengths, measured.powers, sizes)
+        return list(map(RepeatedNgram, chars.tolist(), firsts.tolist()))
 
     def duplicate_ngrams(self, sizes: OffsetArray) -> list[RepeatedNgram]:
         """For each n, the n-grams that repeat an earlier one, words joined by nothing, none overlapping another."""
-        lengths, measured = self.ends - self.starts, self._measured
-        chars, firsts = duplicate_ngrams(measured.hashes, lengths, measured.powers, sizes)
-        return self._ngrams(sizes, chars, firsts)
+        measured = self._measured
+        chars, firsts = duplicate_ngrams(measured.hashes, self._lengths, measured.powers, sizes)
+        return list(map(RepeatedNgram, chars.tolist(), firsts.tolist()))
 
-    def _ngrams(self, sizes: OffsetArray, chars: OffsetArray, firsts: OffsetArray) -> list[RepeatedNgram]:
-        return [
-            RepeatedNgram(num_chars, self._ngram(first, size) if first >= 0 else None)
-            for size, num_chars, first in zip(sizes.tolist(), chars.tolist(), firsts.tolist(), strict=True)
-        ]
-
-    def _ngram(self, first: int, size: int) -> str:
+    def ngram(self, first: int, size: int) -> str:
+        """The n-gram of `size` words from the word `first` on, joined by spaces."""
         starts, ends = self.starts[first : first + size].tolist(), self.ends[first : first + size].tolist()
         return " ".join(self._text[start:end] for start, end in zip(starts, ends, strict=True))
+
+    def without_letter(self) -> list[str]:
+        """Every word without an alphabetic character, in order."""
+        indexes = np.flatnonzero(~self._measured.is_alphabetic)
+        starts, ends = self.starts[indexes].tolist(), self.ends[indexes].tolist()
+        return [self._text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+    @cached_property
+    def _lengths(self) -> OffsetArray:
+        return self.ends - self.starts
 
     @cached_property
     def _measured(self) -> _Measured:

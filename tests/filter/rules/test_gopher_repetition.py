@@ -140,7 +140,7 @@ def test_a_text_without_words_is_judged():
     assert {value for name, value in found.items() if "gram" in name} == {0}
 
 
-WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "c", "é", "abc"]), max_size=60)
+WORDS = st.lists(st.sampled_from(["a", "b", "ab", "ba", "c", "é", "abcab", "abcabcabcabcabcabc"]), max_size=60)
 
 
 @given(WORDS, st.sampled_from(["\n", " ", "\n\n"]))

@@ -23,6 +23,7 @@ Source: Rae et al. 2021, "Scaling Language Models: Methods, Analysis & Insights 
 arXiv:2112.11446, section A.1.1; decisions and order as datatrove 0.10.1, `gopher_quality_filter.py`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,7 +32,7 @@ from pydantic import Field
 
 from pretrain.filter.rule_config import RuleConfig
 from pretrain.filter.splitters import Splitter, require_splitter
-from pretrain.filter.textview import TextView, has_alphabetic
+from pretrain.filter.textview import TextView
 from pretrain.filter.verdict import Check, at_least, at_most, evidence_span, ratio
 
 if TYPE_CHECKING:
@@ -172,5 +173,5 @@ class GopherQuality:
 
 def _most_frequent(words: "Words") -> str | None:
     """The word without a letter that occurs most often."""
-    others = [(count, word) for word, count in words.counts.items() if not has_alphabetic(word)]
-    return evidence_span(max(others)[1]) if others else None
+    counts = Counter(words.without_letter())
+    return evidence_span(max((count, word) for word, count in counts.items())[1]) if counts else None

@@ -29,7 +29,7 @@ threshold of 0 switches the tests of paragraphs and lines off; here null does, a
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -39,7 +39,7 @@ from pretrain.filter.textview import TextView
 from pretrain.filter.verdict import Check, at_least, at_most, evidence_span, ratio
 
 if TYPE_CHECKING:
-    from pretrain.filter.words import RepeatedNgram
+    from pretrain.filter.words import RepeatedNgram, Words
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 RatioByN = dict[Annotated[int, Field(ge=1, le=100)], Ratio]
@@ -92,10 +92,10 @@ class GopherRepetition:
         from pretrain.filter.words import sizes_of
 
         self.config = config
-        self._top = sorted(config.max_top_ngram_char_ratio.items())
-        self._duplicate = sorted(config.max_duplicate_ngram_char_ratio.items())
-        self._top_sizes = sizes_of([n for n, _ in self._top])
-        self._duplicate_sizes = sizes_of([n for n, _ in self._duplicate])
+        self._top = _limits("top", config.max_top_ngram_char_ratio)
+        self._duplicate = _limits("duplicate", config.max_duplicate_ngram_char_ratio)
+        self._top_sizes = sizes_of([limit.n for limit in self._top])
+        self._duplicate_sizes = sizes_of([limit.n for limit in self._duplicate])
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -106,8 +106,7 @@ class GopherRepetition:
             "repeated_paragraph_char_ratio",
             "repeated_line_ratio",
             "repeated_line_char_ratio",
-            *(f"top_{n}_gram_char_ratio" for n, _ in self._top),
-            *(f"duplicate_{n}_gram_char_ratio" for n, _ in self._duplicate),
+            *(limit.metric for limit in (*self._top, *self._duplicate)),
         )
 
     def checks(self, view: TextView) -> Iterator[Check]:
@@ -120,18 +119,34 @@ class GopherRepetition:
         yield from _check_segments(view, "line", config.max_repeated_line_ratio, config.max_repeated_line_char_ratio)
         words = view.words(config.words)
         num_chars = len(view.text)
-        yield from _check_ngrams("top", self._top, words.top_ngrams(self._top_sizes), num_chars)
+        yield from _check_ngrams(words, self._top, words.top_ngrams(self._top_sizes), num_chars)
         found = words.duplicate_ngrams(self._duplicate_sizes)
-        yield from _check_ngrams("duplicate", self._duplicate, found, num_chars)
+        yield from _check_ngrams(words, self._duplicate, found, num_chars)
+
+
+class _Limit(NamedTuple):
+    """The test of one n."""
+
+    n: int
+    metric: str
+    reason: str
+    limit: float
+
+
+def _limits(kind: str, ratios: Mapping[int, float]) -> list[_Limit]:
+    return [_Limit(n, f"{kind}_{n}_gram_char_ratio", f"{kind}_{n}_gram", ratios[n]) for n in sorted(ratios)]
 
 
 def _check_ngrams(
-    kind: str, limits: list[tuple[int, float]], found: "list[RepeatedNgram]", num_chars: int
+    words: "Words", limits: list[_Limit], found: "list[RepeatedNgram]", num_chars: int
 ) -> Iterator[Check]:
-    for (n, limit), (chars, ngram) in zip(limits, found, strict=True):
-        evidence = functools.partial(evidence_span, ngram or "")
-        share = ratio(chars, num_chars)
-        yield at_most(f"{kind}_{n}_gram_char_ratio", share, f"{kind}_{n}_gram", limit, evidence)
+    for (n, metric, reason, limit), (chars, first) in zip(limits, found, strict=True):
+        evidence = functools.partial(_evidence, words, first, n)
+        yield at_most(metric, ratio(chars, num_chars), reason, limit, evidence)
+
+
+def _evidence(words: "Words", first: int, size: int) -> str:
+    return evidence_span(words.ngram(first, size))
 
 
 def _check_segments(view: TextView, kind: str, limit: float | None, char_limit: float | None) -> Iterator[Check]:
