@@ -70,7 +70,8 @@ def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
             for outcome in [judgement.drop] if judgement.drop else judgement.rewrites:
                 rows.append(_row(document, unit.stage, outcome))
             if judgement.drop is None:
-                kept.append(document._replace(text=judgement.text))
+                is_same = judgement.text is document.text
+                kept.append(document if is_same else document._replace(text=judgement.text))
             if metrics is not None:
                 metrics.append(document, judgement)
                 table.rows = metrics.num_rows
@@ -93,7 +94,8 @@ def _row(document: Document, stage: str, outcome: Check | Rewrite) -> LedgerRow:
 
 def _count_judgement(stats: Stats, document: Document, judgement: Judgement) -> None:
     stats["documents_in"] += 1
-    stats["bytes_in"] += len(document.text.encode())
+    num_bytes = _utf8_bytes(document.text)
+    stats["bytes_in"] += num_bytes
     if judgement.drop is not None:
         stats["documents_dropped"] += 1
         _count(stats["dropped_by_reason"], judgement.drop.reason)
@@ -101,10 +103,14 @@ def _count_judgement(stats: Stats, document: Document, judgement: Judgement) -> 
         return
     stats["documents_out"] += 1
     stats["documents_changed"] += bool(judgement.rewrites)
-    stats["bytes_out"] += len(judgement.text.encode())
+    stats["bytes_out"] += num_bytes if judgement.text is document.text else _utf8_bytes(judgement.text)
     _count(stats["documents_by_source"], document.source)
     for rewrite in judgement.rewrites:
         _count(stats["changed_by_reason"], rewrite.reason)
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _count_failed(stats: Stats, judgement: Judgement) -> None:
