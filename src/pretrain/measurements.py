@@ -5,6 +5,7 @@ rules' config. It is had by making the tests again on that one document, with th
 reads outside files (lists, models, code) is left out of that: the files may be gone.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pretrain.artifact import Artifact
 from pretrain.columns import open_columns, select_rows
 from pretrain.documents import DOCUMENT_SCHEMA, Document, LedgerRow
+from pretrain.errors import InputError
 
 _DOCUMENT_COLUMNS = ("id", "source", "kept", "failed")
 
@@ -86,13 +88,13 @@ def _tests_again(artifact: Artifact, document: Document, metrics: dict[str, floa
 
 
 def _rules(values: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The rules that can be made from a manifest alone."""
     from pretrain.filter.registry import AnyRuleConfig
     from pretrain.filter.rule_config import RuleConfig
 
+    adapter = TypeAdapter[RuleConfig](AnyRuleConfig)
     for value in values:
-        try:
-            config = TypeAdapter[RuleConfig](AnyRuleConfig).validate_python(value)
-        except ValidationError:  # it names a file, and where that lies is no part of a manifest
-            continue
-        if type(config).external is RuleConfig.external:
+        # where a file lies is no part of a manifest, and a word splitter may not be installed here
+        with contextlib.suppress(ValidationError, KeyError, InputError):
+            config = adapter.validate_python(value)
             yield config.rule, config.make_rule({})

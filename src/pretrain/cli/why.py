@@ -97,6 +97,7 @@ def _print_measurements(out: Console, stage: str, measurements: "Measurements") 
     if measurements.metrics:
         table = Table(f"{stage}: measured", "value", box=None, pad_edge=False)
         for name, value in measurements.metrics.items():
-            table.add_row(name, shown_number(value))
+            if value is not None:  # a rule that had nothing to measure
+                table.add_row(name, shown_number(value))
         out.print()
         print_whole(out, table)
