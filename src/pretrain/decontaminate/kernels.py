@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.decontaminate.normalization import IGNORED, SEPARATOR, WORD_BY_ITSELF
+from pretrain.decontaminate.normalization import IGNORED, WORD_BY_ITSELF
 
 UInt64Array = NDArray[np.uint64]
 Int64Array = NDArray[np.int64]
@@ -44,6 +44,7 @@ class NgramIndex(NamedTuple):
         bits: see `key_bits`: whether a key may be one of `keys`.
         keys: distinct keys, increasing; n-grams `first_ngram[i]` to `first_ngram[i + 1]` have key i.
         first_ngram: see `keys`; shape (num_keys + 1,).
+        buckets: the keys that are i after a shift by `bucket_shift` bits are `keys[buckets[i]:buckets[i + 1]]`.
         starts: the first word of each n-gram, a place in `words`; shape (num_ngrams,).
         ends: the place after its last word.
         words: vocabulary numbers of the words of all passages, one after another.
@@ -51,12 +52,14 @@ class NgramIndex(NamedTuple):
         first_code: where each word begins in `codes`; shape (num_vocabulary_words + 1,).
         ngram: the most words of an n-gram.
         num_key_words: words at its end that the key covers; none has fewer.
+        bucket_shift: see `buckets`.
     """
 
     fold: Int32Array
     bits: UInt64Array
     keys: UInt64Array
     first_ngram: Int64Array
+    buckets: Int64Array
     starts: Int64Array
     ends: Int64Array
     words: Int32Array
@@ -64,6 +67,7 @@ class NgramIndex(NamedTuple):
     first_code: Int64Array
     ngram: int
     num_key_words: int
+    bucket_shift: int
 
 
 def _compiled(function: _F) -> _F:
@@ -112,13 +116,14 @@ def _next_word(data: Bytes, position: int, stop: int, fold: Int32Array) -> tuple
     while position < stop:
         code, width = _decode(data, position)
         folded = fold[code]
-        if folded == SEPARATOR or (folded >= WORD_BY_ITSELF and position > start):
+        if 0 <= folded < WORD_BY_ITSELF:
+            value = (value ^ np.uint64(folded)) * _FNV_PRIME
+        elif folded != IGNORED:
+            if folded >= WORD_BY_ITSELF and position == start:
+                value = (value ^ np.uint64(folded)) * _FNV_PRIME
+                position += width
             break
         position += width
-        if folded != IGNORED:
-            value = (value ^ np.uint64(folded)) * _FNV_PRIME
-        if folded >= WORD_BY_ITSELF:
-            break
     return start, position, _mix(value)
 
 
@@ -189,9 +194,7 @@ def _is_same_word(data: Bytes, start: int, end: int, word: Int32Array, fold: Int
 
 
 @_compiled
-def _ends_here(
-    index: NgramIndex, ngram: int, data: Bytes, starts: Int64Array, ends: Int64Array, num_words: int
-) -> bool:
+def _ends_here(index: NgramIndex, ngram: int, data: Bytes, ring: Int64Array, num_words: int) -> bool:
     """Whether the words of an n-gram are the last of the `num_words` words of a text, compared one by one."""
     width = index.ends[ngram] - index.starts[ngram]
     if width > num_words:
@@ -200,46 +203,55 @@ def _ends_here(
         word = index.words[index.ends[ngram] - back]
         spelling = index.codes[index.first_code[word] : index.first_code[word + 1]]
         slot = (num_words - back) % index.ngram
-        if not _is_same_word(data, starts[slot], ends[slot], spelling, index.fold):
+        if not _is_same_word(data, ring[slot, 0], ring[slot, 1], spelling, index.fold):
             return False
     return True
+
+
+@_compiled
+def _add_hits(
+    index: NgramIndex, place: int, data: Bytes, ring: Int64Array, last: tuple[int, int], hits: Int64Array, num_hits: int
+) -> tuple[Int64Array, int]:
+    """Adds the n-grams with a key that end at word `last[1]` of text `last[0]`."""
+    for ngram in range(index.first_ngram[place], index.first_ngram[place + 1]):
+        if _ends_here(index, ngram, data, ring, last[1] + 1):
+            if num_hits == len(hits):
+                hits = np.concatenate((hits, np.empty_like(hits)))
+            hits[num_hits, 0], hits[num_hits, 1], hits[num_hits, 2] = last[0], ngram, last[1]
+            num_hits += 1
+    return hits, num_hits
 
 
 @_compiled
 def _find_in_text(
     index: NgramIndex, data: Bytes, text: int, begin: int, stop: int, hits: Int64Array, num_hits: int
 ) -> tuple[int, Int64Array, int]:
-    starts, ends = np.empty(index.ngram, np.int64), np.empty(index.ngram, np.int64)
-    hashes = np.zeros(index.ngram, np.uint64)
+    # locals, and no call before a key fits: handing the index on for each word takes half the speed
+    fold, bits, buckets, keys = index.fold, index.bits, index.buckets, index.keys
+    ngram, num_key_words, shift = index.ngram, index.num_key_words, np.uint64(index.bucket_shift)
+    ring, hashes = np.empty((ngram, 2), np.int64), np.zeros(ngram, np.uint64)
     power = _ONE
-    for _ in range(index.num_key_words):
+    for _ in range(num_key_words):
         power = power * _BASE
-    mask = np.uint64(len(index.bits) * 64 - 1)
+    mask = np.uint64(len(bits) * 64 - 1)
     num_words, position, rolling = 0, begin, _ZERO
+    slot, leaving = 0, (ngram - num_key_words) % ngram
     while position < stop:
-        start, position, value = _next_word(data, position, stop, index.fold)
+        start, position, value = _next_word(data, position, stop, fold)
         if position == start:
             break
-        leaving = hashes[(num_words - index.num_key_words) % index.ngram] if num_words >= index.num_key_words else _ZERO
-        rolling = rolling * _BASE + value - leaving * power
-        slot = num_words % index.ngram
-        starts[slot], ends[slot], hashes[slot] = start, position, value
+        rolling = rolling * _BASE + value - hashes[leaving] * power  # its hash is 0 while there is none
+        ring[slot, 0], ring[slot, 1], hashes[slot] = start, position, value
+        slot = slot + 1 if slot + 1 < ngram else 0
+        leaving = leaving + 1 if leaving + 1 < ngram else 0
         num_words += 1
-        if num_words < index.num_key_words:
-            continue
         key = _mix(rolling)
-        place = key & mask
-        if not (index.bits[np.int64(place >> _U6)] >> (place & _U63)) & _ONE:
-            continue
-        where = np.searchsorted(index.keys, key)
-        if where == len(index.keys) or index.keys[where] != key:
-            continue
-        for ngram in range(index.first_ngram[where], index.first_ngram[where + 1]):
-            if _ends_here(index, ngram, data, starts, ends, num_words):
-                if num_hits == len(hits):
-                    hits = np.concatenate((hits, np.empty_like(hits)))
-                hits[num_hits, 0], hits[num_hits, 1], hits[num_hits, 2] = text, ngram, num_words - 1
-                num_hits += 1
+        bit = key & mask
+        if (bits[np.int64(bit >> _U6)] >> (bit & _U63)) & _ONE and num_words >= num_key_words:
+            bucket = np.int64(key >> shift)
+            for place in range(buckets[bucket], buckets[bucket + 1]):
+                if keys[place] == key:
+                    hits, num_hits = _add_hits(index, place, data, ring, (text, num_words - 1), hits, num_hits)
     return num_words, hits, num_hits
 
 

@@ -10,6 +10,7 @@ That is GPT-3's "lower-cased, with punctuation removed" (Brown et al. 2020, appe
 Unicode's composed and decomposed forms.
 """
 
+import functools
 import sys
 import unicodedata
 from typing import Final
@@ -34,13 +35,16 @@ _SCRIPTS_WITHOUT_SPACES = (
 )
 
 
+@functools.cache
 def fold_table() -> NDArray[np.int32]:
     """What each code point is compared as: a code point (plus `WORD_BY_ITSELF`), `SEPARATOR` or `IGNORED`.
 
     Returns:
-        shape (1114112,); it takes a second to make.
+        shape (1114112,), read only; it takes a second to make, once a process.
     """
-    return np.fromiter(map(_folded, map(chr, range(sys.maxunicode + 1))), np.int32, sys.maxunicode + 1)
+    table = np.fromiter(map(_folded, map(chr, range(sys.maxunicode + 1))), np.int32, sys.maxunicode + 1)
+    table.flags.writeable = False
+    return table
 
 
 def _folded(character: str) -> int:
@@ -60,7 +64,7 @@ def _base(character: str) -> str:
     """The case-folded character without accents, where that is one character; else the character."""
     for candidate in (character.casefold(), character.lower(), character):
         letters = [c for c in unicodedata.normalize("NFKD", candidate) if unicodedata.category(c) != "Mn"]
-        folded = "".join(letters).casefold()
-        if len(folded) == 1:
-            return folded
+        if len(letters) == 1:
+            folded = letters[0].casefold()
+            return folded if len(folded) == 1 else letters[0]
     return character
