@@ -5,9 +5,11 @@ For looking at data (`why`, `diff`), not for stages: a stage reads whole parts, 
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pretrain.artifact import Artifact, PartRecord
@@ -36,6 +38,35 @@ def open_columns(artifact: Artifact, part: PartRecord) -> Iterator[pq.ParquetFil
             f"{key} is damaged or missing ({error}): `pretrain verify {artifact.key}` lists all damage; "
             "run the recipe again to rebuild it"
         ) from error
+
+
+def select_rows(
+    artifact: Artifact,
+    folder: str,
+    by: Sequence[str],
+    fits: Callable[[pa.Table], pa.ChunkedArray],
+    columns: Sequence[str],
+) -> Iterator[tuple[PartRecord, dict[str, Any]]]:
+    """The rows of all parts under a folder that fit, each with its part, in the order of the artifact.
+
+    Of a row group without such a row, only the columns asked about are read.
+
+    Args:
+        artifact: where to look.
+        folder: `data/`, `ledger/` or `metrics/`.
+        by: the columns that `fits` needs.
+        fits: whether each row of a table of those columns fits, as booleans or nulls.
+        columns: the columns wanted.
+    """
+    for part in artifact.parts(folder):
+        if part.rows == 0:
+            continue
+        with open_columns(artifact, part) as file:
+            for group in range(file.num_row_groups):
+                fitting = fits(file.read_row_group(group, columns=list(by)))
+                if pc.any(fitting).as_py():
+                    found = file.read_row_group(group, columns=list(columns)).filter(fitting)
+                    yield from ((part, row) for row in found.to_pylist())
 
 
 class _Ranges(io.RawIOBase):

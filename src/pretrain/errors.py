@@ -13,6 +13,7 @@
         ├── DamagedArtifactError  bytes differ from what the manifest says
         ├── TransientInputError   a remote source stumbled
         ├── BadInputFractionError more records of a source are unreadable than the recipe allows
+        ├── RuleError             a filter rule of the user's own could not judge a document
         ├── WorkerDiedError       a worker process ended without an answer
         └── SubprocessError       a training or evaluation process failed
 
@@ -79,6 +80,10 @@ class TransientInputError(StageError):
 
 class BadInputFractionError(StageError):
     """More records of one source are unreadable than `download.max_bad_fraction` allows."""
+
+
+class RuleError(StageError):
+    """A filter rule with a pattern or function of the user's could not judge a document."""
 
 
 class WorkerDiedError(StageError):

@@ -90,12 +90,12 @@ class Moment(NamedTuple):
 
 
 # Every stage is hit with a server that stays up, which costs half the time; some with an embedded server each. pack
-# and init run side by side and are hit in another order, because what is killed second may be finished by then.
+# and init run side by side, and what is killed second may be finished by then: pack has a turn in both.
 WITH_OWN_SERVER = (
     *("start", "download", "filter", "filter", "dedup", "dedup", "language", "shard", "shard", "tokenizer"),
     *("pack", "init", "train", "train", "train", "eval"),
 )
-WITH_EMBEDDED_SERVERS = ("start", "download", "dedup", "tokenizer", "init", "train", "train", "eval")
+WITH_EMBEDDED_SERVERS = ("start", "download", "dedup", "tokenizer", "pack", "init", "train", "train", "eval")
 
 
 def moments(stages: tuple[str, ...], seed: int) -> list[Moment]:

@@ -115,6 +115,8 @@ def test_the_counts_of_the_manifest(tmp_path):
         "bytes_in": 62 + 62 + 71 + 8,
         "bytes_out": 71 + 8,
         "dropped_by_reason": {"near_duplicate": 2},
+        "documents_by_source": {"web": 2},
+        "dropped_by_source": {"web": {"near_duplicate": 2}},
         "candidate_pairs": 1,
         "verified_pairs": 1,
         "capped_buckets": 0,
@@ -122,6 +124,14 @@ def test_the_counts_of_the_manifest(tmp_path):
         "largest_cluster": 3,
     }
     assert [row.value for row in outcome.ledger] == [8 / 9, 8 / 9]
+
+
+def test_each_source_counts_what_it_kept_and_lost(tmp_path):
+    parts = [documents_of(["a b", "c d", "a b"], "web"), documents_of(["c d", "e f", "c d"], "wiki")]
+    parts = [[d._replace(id=f"{n}{d.id[1:]}") for d in part] for n, part in enumerate(parts)]
+    stats = deduplicate(tmp_path, parts, EXACT_ONLY).stats
+    assert stats["documents_by_source"] == {"web": 2, "wiki": 1}
+    assert stats["dropped_by_source"] == {"web": {"exact_duplicate": 1}, "wiki": {"exact_duplicate": 2}}
 
 
 def test_the_course_rule_keeps_the_first_occurrence_of_a_string(tmp_path):

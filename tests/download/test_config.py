@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from pretrain.download.config import DownloadConfig, Format, Source
-from pretrain.download.formats import READERS
+from pretrain.download.formats import PAGE_READERS, READERS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -14,7 +14,7 @@ def source(uri: str, **options: object) -> Source:
 
 
 def test_every_format_of_a_recipe_has_a_reader():
-    assert set(get_args(Format)) - {"auto"} <= set(READERS)
+    assert set(get_args(Format)) - {"auto"} <= {*READERS, *PAGE_READERS}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,11 @@ def test_kind_of_place(uri, options, kind):
         ("a.jsonl", {"packages": ["numpy"]}, "only a python:// uri has it"),
         ("a.jsonl", {"split": "train"}, "only an hf:// uri has it"),
         ("a.jsonl", {"max_documents": 0}, "greater than or equal to 1"),
-        ("a.jsonl", {"format": "xml"}, "'auto', 'jsonl', 'json', 'csv', 'parquet', 'arrow', 'text' or 'code'"),
+        (
+            "a.jsonl",
+            {"format": "xml"},
+            "'auto', 'jsonl', 'json', 'csv', 'parquet', 'arrow', 'text', 'code', 'warc' or 'html'",
+        ),
         ("zip://a::s3://b", {}, "chained"),
         ("a.jsonl", {"format": "jsonl", "delimiter": ";"}, "delimiter: format jsonl has none, only csv"),
         ("a.parquet", {"format": "parquet", "separator": "x"}, "separator: format parquet has none, only text"),

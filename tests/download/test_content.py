@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pretrain.download import content
 from tests.download.downloading import download
 
 # Words in random order compress evenly: the middle of the file is about the middle of the text.
@@ -91,3 +92,27 @@ def test_an_archive_of_nothing_but_its_magic_is_one_bad_record(folder: Path, dat
     result = download(folder, {"uri": "*.jsonl"})
     assert result.texts == ["b"]
     assert result.reasons[0][1] == "a.jsonl:1"
+
+
+def test_a_window_that_memory_could_not_bound_is_named(folder: Path):
+    parameters = zstandard.ZstdCompressionParameters(window_log=28)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    (folder / "a.jsonl.zst").write_bytes(compressor.compress(PLAIN) + compressor.flush())
+    result = download(folder, {"uri": "a.jsonl.zst"})
+    assert (result.texts, result.reasons) == ([], [("needs_too_much_memory", "a.jsonl.zst:1")])
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_records_before_a_bomb_are_kept(folder: Path, compress, monkeypatch):
+    monkeypatch.setattr(content, "RATIO_FREE_BYTES", 1 << 20)
+    (folder / "a.jsonl").write_bytes(compress(PLAIN) + compress(bytes(20 << 20)))
+    monkeypatch.setattr(content, "MAX_RATIO", 20)
+    result = download(folder, {"uri": "a.jsonl"})
+    assert (result.texts, result.reasons) == (TEXTS, [("bad_ratio", "a.jsonl:401")])
+
+
+def test_concatenated_members_of_every_compression_are_one_file(folder: Path):
+    cut = len(PLAIN) // 2
+    for kind, compress in {"gz": gzip.compress, "zst": zst, "bz2": bz2.compress, "xz": lzma.compress}.items():
+        (folder / kind).write_bytes(compress(PLAIN[:cut]) + compress(PLAIN[cut:]))
+        assert download(folder, {"uri": kind}).texts == TEXTS

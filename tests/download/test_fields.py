@@ -38,6 +38,8 @@ def test_a_field_of_our_own_keeps_the_record_s_beside_it():
     fields = {"license": "MIT"}
     put_field(fields, "license", "CC0-1.0")
     assert fields == {"license_field": "MIT", "license": "CC0-1.0"}
+    put_field(fields, "license", "GPL")
+    assert fields == {"license_field_field": "MIT", "license_field": "CC0-1.0", "license": "GPL"}
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,65 @@ def test_a_damaged_footer_makes_one_bad_record(folder: Path, column):
     (folder / "a.parquet").write_bytes(data[:footer] + broken)
     result = download(folder, {"uri": "a.parquet"})
     assert (result.texts, result.reasons) == ([], [("damaged_file", "a.parquet")])
+
+
+ROWS = [
+    {"content": {"text": f"text {index}", "lang": "en"}, "meta": {"id": index, "tags": ["a"]}} for index in range(3)
+]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "jsonl"])
+def test_keys_reach_into_nested_fields_in_every_format(folder: Path, kind):
+    table = pa.Table.from_pylist(ROWS)
+    if kind == "parquet":
+        write(folder / "a", table)
+    elif kind == "arrow":
+        with pa.ipc.new_file(folder / "a", table.schema) as writer:
+            writer.write_table(table)
+    else:
+        (folder / "a").write_text("\n".join(json.dumps(row) for row in ROWS))
+    keys = {"text_key": "content.text", "lang_key": "content.lang", "id_key": "meta.id"}
+    result = download(folder, {"uri": "a", **keys})
+    assert [(document.text, document.lang) for document in result.documents] == [(f"text {n}", "en") for n in range(3)]
+    assert [document.metadata for document in result.documents] == [
+        f'{{"meta":{{"tags":["a"]}},"source_id":{n}}}' for n in range(3)
+    ]
+    chosen = download(folder, {"uri": "a", **keys, "columns": []})
+    assert [document.metadata for document in chosen.documents] == [f'{{"source_id":{n}}}' for n in range(3)]
+
+
+def test_a_field_with_a_dot_in_its_name_comes_first(folder: Path):
+    write(folder / "a.parquet", pa.Table.from_pylist([{"content": {"text": "inner"}, "content.text": "literal"}]))
+    result = download(folder, {"uri": "a.parquet", "text_key": "content.text"})
+    assert (result.texts, result.documents[0].metadata) == (["literal"], '{"content":{"text":"inner"}}')
+    assert download(folder, {"uri": "a.parquet", "text_key": "content.text", "columns": []}).texts == ["literal"]
+
+
+@pytest.mark.parametrize("columns", [["b", "text#2"], ["a"], ["a.b", "b"], ["absent"], []])
+def test_chosen_columns_are_those_of_the_whole_record(folder: Path, columns):
+    names = ["a", "text", "a.b", "text", "b", "a"]
+    table = pa.Table.from_arrays([pa.array([f"{index} {name}"]) for index, name in enumerate(names)], names=names)
+    write(folder / "a.parquet", table)
+    (whole,) = download(folder, {"uri": "a.parquet"}).documents
+    (document,) = download(folder, {"uri": "a.parquet", "columns": columns}).documents
+    assert document.text == whole.text == "1 text"
+    expected = {name: value for name, value in json.loads(whole.metadata or "").items() if name in columns}
+    assert json.loads(document.metadata or "{}") == expected
+
+
+def test_columns_that_nothing_asks_for_are_not_read(folder: Path):
+    table = pa.table({"text": TEXTS, "payload": ["x" * 100] * 1000})
+    write(folder / "a.parquet", table, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    column = pq.ParquetFile(folder / "a.parquet").metadata.row_group(0).column(1)
+    data = bytearray((folder / "a.parquet").read_bytes())
+    data[column.data_page_offset + column.total_compressed_size - 9] ^= 1
+    (folder / "a.parquet").write_bytes(data)
+    assert download(folder, {"uri": "a.parquet"}).stats["dropped_by_reason"] == {"damaged_row_group": 1000}
+    assert download(folder, {"uri": "a.parquet", "columns": []}).texts == TEXTS
+
+
+def test_structs_that_python_has_no_type_for_are_named_in_metadata(folder: Path):
+    struct = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    write(folder / "a.parquet", pa.table({"text": ["t"], "s": struct}))
+    (document,) = download(folder, {"uri": "a.parquet"}).documents
+    assert json.loads(document.metadata or "") == {"s": "<struct<a: int64, a: int64>>"}

@@ -66,6 +66,8 @@ def test_documents_and_ledger(tmp_path):
         "bytes_out": len(ENGLISH) + len(FRENCH.encode()),
         "dropped_by_reason": {"language_not_kept": 1, "language_score_too_low": 1},
         "documents_by_language": {"de": 1, "en": 2, "fr": 1},
+        "documents_by_source": {"s": 2},
+        "dropped_by_source": {"s": {"language_not_kept": 1, "language_score_too_low": 1}},
     }
 
 

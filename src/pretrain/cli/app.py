@@ -7,6 +7,7 @@ import typer
 
 from pretrain.cli.artifacts import ls_command, show_command, verify_command
 from pretrain.cli.diff import diff_command
+from pretrain.cli.funnel import funnel_command
 from pretrain.cli.gc import gc_command
 from pretrain.cli.plan import plan_command
 from pretrain.cli.sample import sample_command
@@ -26,6 +27,7 @@ app.command("ls")(ls_command)
 app.command("show")(show_command)
 app.command("diff")(diff_command)
 app.command("verify")(verify_command)
+app.command("funnel")(funnel_command)
 app.command("why")(why_command)
 app.command("gc")(gc_command)
 app.command("export")(export_command)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
 
 from pretrain.errors import PretrainError
 
@@ -21,10 +22,18 @@ SetOption = Annotated[
 
 DEFAULT_STORE = "./store"
 
+_WIDEST_TABLE_CHARS = 400
+
 
 def console(*, stderr: bool = False) -> Console:
     """Where a command prints for people; plain text where there is no terminal."""
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def print_whole(out: Console, table: Table) -> None:
+    """Prints a table with nothing cut off: a narrow terminal wraps its lines, and a pipe takes them whole."""
+    out.width = max(out.width, _WIDEST_TABLE_CHARS)  # `print(width=...)` only ever narrows it
+    out.print(table)
 
 
 def print_json(value: Any) -> None:

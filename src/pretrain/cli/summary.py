@@ -12,7 +12,9 @@ from rich.table import Table
 
 from pretrain.artifact import Artifact, read_manifest
 from pretrain.cli.common import console, shown_number
-from pretrain.errors import DamagedArtifactError
+from pretrain.cli.funnel import print_funnel
+from pretrain.errors import DamagedArtifactError, StageError
+from pretrain.funnel import make_funnel
 from pretrain.runs import RunRecord, StageRecord
 from pretrain.spec import RunSpec
 from pretrain.store import open_store
@@ -22,6 +24,7 @@ def print_summary(spec: RunSpec, record: RunRecord) -> None:
     """Prints a run for people to stdout."""
     out = console()
     _print_stages(out, record)
+    _print_funnel(out, record)
     by_stage = {stage.stage: stage for stage in record.stages}
     if "train" in by_stage:
         _print_losses(out, by_stage)
@@ -46,6 +49,17 @@ def _print_stages(out: Console, record: RunRecord) -> None:
         style = "green" if stage.action == "cached" else "yellow"
         table.add_row(stage.stage, *counts, f"{stage.seconds:.1f}", f"[{style}]{stage.action}[/]")
     out.print(table)
+
+
+def _print_funnel(out: Console, record: RunRecord) -> None:
+    try:
+        funnel = make_funnel(record.stages)
+    except StageError as error:
+        out.print(f"\n{error}", markup=False, style="red")
+        return
+    if funnel is not None:
+        out.print()
+        print_funnel(out, funnel)
 
 
 def _print_losses(out: Console, by_stage: dict[str, StageRecord]) -> None:

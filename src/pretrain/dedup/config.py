@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pretrain.config import Config
 
-VERSION: int = 1
+VERSION: int = 2
 
 Normalization = Literal["none", "whitespace", "casefold_punctuation_digits"]
 

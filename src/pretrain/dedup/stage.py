@@ -28,6 +28,11 @@ from pretrain.stage import StageContext, Stats, part_name, sum_stats
 def build(context: StageContext[DedupConfig]) -> Stats:
     """Deduplicates the artifact in the role `documents`.
 
+    Returns:
+        documents_in, documents_out, documents_dropped, bytes_in and bytes_out (of UTF-8 text),
+        dropped_by_reason; documents_by_source (kept) and dropped_by_source, by reason; candidate_pairs,
+        verified_pairs, capped_buckets, clusters, largest_cluster.
+
     Raises:
         StageError: near-duplicate removal would take most of a source for copies of one document.
     """
@@ -65,6 +70,8 @@ _NOTHING: Stats = {
     "bytes_in": 0,
     "bytes_out": 0,
     "dropped_by_reason": {},
+    "documents_by_source": {},
+    "dropped_by_source": {},
     "candidate_pairs": 0,
     "verified_pairs": 0,
     "capped_buckets": 0,

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pretrain.config import Config, Location
+from pretrain.download.html_config import HtmlOptions
 from pretrain.redaction import holds_secret
 
 VERSION = 2
 
-Format = Literal["auto", "jsonl", "json", "csv", "parquet", "arrow", "text", "code"]
+Format = Literal["auto", "jsonl", "json", "csv", "parquet", "arrow", "text", "code", "warc", "html"]
 Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]
 Delimiter = Literal["auto", ",", "\t", ";", "|"]
 Kind = Literal["files", "remote", "hub", "python"]
@@ -21,7 +22,12 @@ PYTHON_URIS = ("python://docs", "python://code")
 _LOCAL_PREFIX = "file://"
 _HUB_URI = re.compile(r"hf://datasets/(/.+|[\w.-]+(/[\w.-]+)?)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_OPTION_FORMATS = {"separator": ("text",), "encoding": ("text", "csv", "code"), "delimiter": ("csv",)}
+_OPTION_FORMATS = {
+    "separator": ("text",),
+    "encoding": ("text", "csv", "code"),
+    "delimiter": ("csv",),
+    "html": ("warc", "html"),
+}
 
 
 class Source(Config):
@@ -43,7 +49,8 @@ class Source(Config):
     format: Format = "auto"
     """How files are read: `jsonl` (one JSON object a line), `json` (an array of objects, or objects over several
     lines), `csv` (any delimiter), `parquet`, `arrow` (IPC file or stream, Feather V2), `text` (one document a
-    file, or by `separator`), `code` (one document a file of source code, also in tar and zip archives).
+    file, or by `separator`), `code` (one document a file of source code, also in tar and zip archives), `warc` (crawl
+    files: WARC, WET, ARC), `html` (one web page a file).
     `auto` goes by content, then by name, file by file: pretrain.download.formats says how. Compression (gzip,
     zstd, bzip2, xz) is always found by content. `hf://` and `python://` need no format."""
 
@@ -55,7 +62,7 @@ class Source(Config):
     """Field with the record's own id, kept in metadata as `source_id`; the document's id ignores it."""
 
     url_key: str | None = None
-    """Field with the address of the document."""
+    """Field with the address of the document; null: that of the capture (`warc`), or none."""
 
     lang_key: str | None = None
     """Field with a language code that the input already knows; the language stage measures its own."""
@@ -81,6 +88,9 @@ class Source(Config):
     delimiter: Delimiter = "auto"
     """`csv` only: what stands between two fields. `auto`: the one that is found most often outside quotes in the
     header row."""
+
+    html: HtmlOptions = HtmlOptions()
+    """`warc` and `html` only: how the main text of pages is found."""
 
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """The sha256 that the one file of the source must have, 64 hex digits; a source that differs is refused."""

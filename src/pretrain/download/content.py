@@ -22,7 +22,7 @@ from pretrain.external import ExternalFile, require_unchanged
 CHUNK_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What one call may swell to bounds memory: 4 KiB become at most 4 MiB with gzip, 128 MiB with a zstd bomb.
-_PIECE_BYTES = 4096
+PIECE_BYTES = 4096
 # Beyond the first GiB, content that is 1000 times the file is taken for a bomb: gzip reaches 1032 with nothing but
 # zeros, text some 50.
 MAX_RATIO = 1000
@@ -134,18 +134,28 @@ def _decompressed(first: bytes, rest: Iterator[bytes], codec: _Codec) -> Iterato
                 if not data:
                     break
                 decoder, is_open = codec.decoder(), True
-            for output in _decode(decoder, data):
-                num_out += len(output)
-                if num_out > RATIO_FREE_BYTES and num_out > MAX_RATIO * num_in:
-                    raise UnreadableContentError("bad_ratio")
+            for output in decode_piece(decoder, data):
                 yield output
+                num_out += len(output)
+                require_ratio(num_in, num_out)
             data = decoder.unused_data if decoder.eof else b""
             is_open = not decoder.eof
     if is_open:
         raise UnreadableContentError("truncated_file")
 
 
-def _decode(decoder: Any, data: bytes) -> Iterator[bytes]:
+def require_ratio(num_in: int, num_out: int) -> None:
+    """Raises UnreadableContentError, `bad_ratio`, where so many bytes swelled to so many as only a bomb does."""
+    if num_out > RATIO_FREE_BYTES and num_out > MAX_RATIO * num_in:
+        raise UnreadableContentError("bad_ratio")
+
+
+def decode_piece(decoder: Any, data: bytes) -> Iterator[bytes]:
+    """What a decompressor makes of a few KiB more; what lies before a bad byte comes before the error.
+
+    Raises:
+        UnreadableContentError: `bad_checksum`, `damaged_file` or `needs_too_much_memory`.
+    """
     before = decoder.copy() if hasattr(decoder, "copy") else None  # gzip only: the others cannot go back
     has_limit = hasattr(decoder, "needs_input")  # bzip2 and xz, whose 4 KiB may swell to gigabytes
     try:
@@ -177,8 +187,8 @@ def _salvaged(decoder: Any, data: bytes) -> bytes:
 
 def _pieces(chunks_in: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks_in:
-        for start in range(0, len(chunk), _PIECE_BYTES):
-            yield chunk[start : start + _PIECE_BYTES]
+        for start in range(0, len(chunk), PIECE_BYTES):
+            yield chunk[start : start + PIECE_BYTES]
 
 
 def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:

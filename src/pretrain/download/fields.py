@@ -33,9 +33,9 @@ def take_field(fields: dict[str, Any], key: str) -> Any:
 
 
 def put_field(fields: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a field of our own; one that the record has under that name becomes `<key>_field`."""
+    """Sets a field of our own; one that the record has under that name becomes `<key>_field`, and so on."""
     if key in fields:
-        fields[f"{key}_field"] = fields.pop(key)
+        put_field(fields, f"{key}_field", fields.pop(key))
     fields[key] = value
 
 

@@ -1,25 +1,29 @@
 """Which reader reads a file: the registry of formats, and what `auto` goes by.
 
-    1. the magic of parquet, Arrow, Feather, tar, zip and crawl archives, behind any compression
+    1. the magic of parquet, Arrow, Feather, tar, zip, WARC and ARC, behind any compression
     2. a first line that is a JSON object; an array that begins with one
-    3. the name: .jsonl .ndjson .json .csv .tsv .parquet .arrow .arrows .ipc .feather .txt .tar .tgz .zip,
-       with or without the suffix of a compression
+    3. the name: .jsonl .ndjson .json .csv .tsv .parquet .arrow .arrows .ipc .feather .txt .tar .tgz .zip .warc .wet
+       .wat .arc .html .htm .xhtml, with or without the suffix of a compression
     4. a first line that begins a JSON object; a header row of CSV that names the text field
 
 So a wrong suffix does not matter where content is telling, and broken content not where the name is. Plain text and
 source code look like nothing in particular: they need a .txt name, or their format in the recipe.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
 
 from pretrain.download.config import Source
 from pretrain.download.content import BYTE_ORDER_MARK, UnreadableContentError, chunks
+from pretrain.download.crawl_records import ARC_MAGIC, WARC_MAGIC
 from pretrain.download.csv_rows import DELIMITERS
+from pretrain.download.extraction import TextExtractor
 from pretrain.download.readers.arrow import ARROW_FILE_MAGIC, ARROW_STREAM_MAGIC, FEATHER_V1_MAGIC, read_arrow
 from pretrain.download.readers.code import read_code
 from pretrain.download.readers.delimited import read_delimited
+from pretrain.download.readers.html import read_html
 from pretrain.download.readers.hub import read_hub
 from pretrain.download.readers.json_values import read_json_values
 from pretrain.download.readers.jsonl import read_jsonl
@@ -27,6 +31,7 @@ from pretrain.download.readers.parquet import PARQUET_MAGIC, read_parquet
 from pretrain.download.readers.python_code import read_python_code
 from pretrain.download.readers.python_docs import read_python_docs
 from pretrain.download.readers.text import read_text
+from pretrain.download.readers.warc import read_warc
 from pretrain.download.records import ReadResult, Unreadable
 from pretrain.download.tar_members import is_tar
 from pretrain.download.zip_members import ZIP_MAGICS
@@ -35,6 +40,8 @@ from pretrain.external import ExternalFile
 # Streams the records of one file in order. What cannot be read is yielded as `Unreadable`, what is
 # no document by its nature as `Skipped`; neither is raised.
 Reader = Callable[[ExternalFile, Source], Iterator[ReadResult]]
+# The same, for files of web pages.
+PageReader = Callable[[ExternalFile, Source, TextExtractor], Iterator[ReadResult]]
 
 READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
@@ -48,8 +55,11 @@ READERS: dict[str, Reader] = {
     "python://code": read_python_code,
     "python://docs": read_python_docs,
 }
+PAGE_READERS: dict[str, PageReader] = {"warc": read_warc, "html": read_html}
 
 _MAGICS = {
+    WARC_MAGIC: "warc",
+    ARC_MAGIC: "warc",
     PARQUET_MAGIC: "parquet",
     ARROW_FILE_MAGIC: "arrow",
     FEATHER_V1_MAGIC: "arrow",
@@ -63,23 +73,34 @@ _SUFFIXES = {
     **dict.fromkeys((".arrow", ".arrows", ".ipc", ".feather"), "arrow"),
     ".txt": "text",
     **dict.fromkeys((".tar", ".tgz", ".zip"), "code"),
+    **dict.fromkeys((".warc", ".wet", ".wat", ".arc"), "warc"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
 }
 _COMPRESSION_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 _ARRAY_OF_OBJECTS = re.compile(rb"\s*\[\s*\{\s*[\"}]")
+_OBJECT = re.compile(rb"\s*\{\s*[\"}]")
 _OBJECT_OVER_LINES = re.compile(rb"\s*\{[ \t\r]*\n")
 _MAX_MESSAGE_BYTES = 1 << 24  # the schema of an Arrow stream
 
 
-def read_records(file: ExternalFile, source: Source) -> Iterator[ReadResult]:
+def read_records(file: ExternalFile, source: Source, extractor: TextExtractor | None = None) -> Iterator[ReadResult]:
     """The records of one file of a source.
+
+    Args:
+        file: the file.
+        source: its source.
+        extractor: of the source, to be shared by its files; None for one that ends with this file.
 
     Raises:
         InputError: the file was changed, removed or cannot be read.
-        StageError: a remote file could not be read to its end.
+        StageError: a remote file could not be read to its end, or the extractor not be started.
     """
     name = _format(file, source)
     if name is None:
         yield Unreadable(0, "", "unknown_format")
+    elif name in PAGE_READERS:
+        with TextExtractor(source.html) if extractor is None else contextlib.nullcontext(extractor) as of_pages:
+            yield from PAGE_READERS[name](file, source, of_pages)
     else:
         yield from READERS[name](file, source)
 
@@ -132,7 +153,7 @@ def _by_name(name: str) -> str | None:
 
 
 def _by_first_line(text: bytes, source: Source) -> str | None:
-    if text.lstrip().startswith(b"{"):
+    if _OBJECT.match(text):
         return "json" if _OBJECT_OVER_LINES.match(text) else "jsonl"
     header = text.partition(b"\n")[0].strip()
     names = ([name.strip(b' "') for name in header.split(delimiter)] for delimiter in DELIMITERS)

@@ -33,13 +33,15 @@ class Record(NamedTuple):
 
     Attributes:
         position: 0-based place in the file (line, row); ids rest on it.
-        place: how evidence names it after the file's name: `:12` (line, from 1) or `@11` (row, from 0).
+        place: how evidence names it after the file's name: `:12` (line, from 1), `@11` (row, from 0) or `+96` (byte).
         fields: the record's fields by name.
+        url: the document's address where no `url_key` is given.
     """
 
     position: int
     place: str
     fields: dict[str, Any]
+    url: str | None = None
 
 
 class Unreadable(NamedTuple):
@@ -54,12 +56,13 @@ class Skipped(NamedTuple):
     """A record that is no document by its nature, such as a crawl's revisit or a picture in a source tree.
 
     It gets a ledger row like an `Unreadable`, but is no sign of a damaged source: `max_bad_fraction` leaves it
-    out. A reader gives no reason to both.
+    out. A reader gives no reason to both. `value` is what the ledger shows as measured, such as an HTTP status.
     """
 
     position: int
     place: str
     reason: str
+    value: float | None = None
 
 
 # What a reader makes of one record.
@@ -76,6 +79,11 @@ def row_place(position: int) -> str:
     return f"@{position}"
 
 
+def byte_place(offset: int, inner: int = 0) -> str:
+    """`+<byte>` of the file, or `+<byte>/<inner>`: a byte of what is compressed there."""
+    return f"+{offset}/{inner}" if inner else f"+{offset}"
+
+
 class UnusableRecordError(ValueError):
     """A record that cannot become a document; `args[0]` is the reason. Never leaves this package."""
 
@@ -86,10 +94,11 @@ def to_row(record: ReadResult, source: Source, file: str) -> Document | LedgerRo
     try:
         if not isinstance(record, Record):
             raise UnusableRecordError(record.reason)
-        return _document(key, dict(record.fields), source)
+        return _document(key, record, source)
     except UnusableRecordError as error:
         evidence = f"{file}{record.place}"
-        return LedgerRow(key, source.name, "download", str(error), evidence=evidence)
+        value = record.value if isinstance(record, Skipped) else None
+        return LedgerRow(key, source.name, "download", str(error), value, evidence=evidence)
 
 
 def license_of(record: Record, source: Source) -> str | None:
@@ -98,9 +107,10 @@ def license_of(record: Record, source: Source) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _document(key: str, fields: dict[str, Any], source: Source) -> Document:
+def _document(key: str, record: Record, source: Source) -> Document:
+    fields = dict(record.fields)
     text = _text(take_field(fields, source.text_key))
-    url = _take_string(fields, source.url_key)
+    url = record.url if source.url_key is None else _take_string(fields, source.url_key)
     lang = _take_string(fields, source.lang_key)
     own_id = find_field(fields, source.id_key) if source.id_key is not None else None
     if source.id_key is not None and own_id is not None:

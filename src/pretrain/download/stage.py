@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pretrain.documents import Document, LedgerRow, read_ledger
 from pretrain.download.config import DownloadConfig, Source
+from pretrain.download.extraction import TextExtractor
 from pretrain.download.formats import read_records
 from pretrain.download.parts import UnitParts
 from pretrain.download.records import ReadResult, Record, Skipped, license_of, to_row
@@ -85,9 +86,10 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
 
 
 def _rows(unit: Unit) -> Iterator[tuple[ReadResult, Document | LedgerRow]]:
-    for file in unit.files:
-        for record in read_records(file, unit.source):
-            yield record, to_row(record, unit.source, file.name)
+    with TextExtractor(unit.source.html) as extractor:
+        for file in unit.files:
+            for record in read_records(file, unit.source, extractor):
+                yield record, to_row(record, unit.source, file.name)
 
 
 def _license_name(record: ReadResult, source: Source, known: Counter[str]) -> str:

@@ -98,9 +98,9 @@ def tar_members(content: Iterator[bytes], max_bytes: int) -> Iterator[Member]:
             continue
         info = _parse_header(block)
         if info.type in _PAX_TYPES or info.type == tarfile.GNUTYPE_LONGNAME:
-            data = _read_padded(stream, info.size, _MAX_HEADER_BYTES)
-            if data is None:
+            if info.size > _MAX_HEADER_BYTES:
                 raise UnreadableContentError("too_large")
+            data = _read_padded(stream, info.size, _MAX_HEADER_BYTES) or b""
             extra |= _pax_fields(data) if info.type in _PAX_TYPES else {"path": _text(data.split(b"\0")[0])}
         elif info.type in _NO_MEMBERS:
             _read_padded(stream, 0 if info.type == tarfile.DIRTYPE else info.size, 0)

@@ -6,11 +6,19 @@ from pydantic import Field
 
 from pretrain.filter.rules.course import CourseConfig
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
+from pretrain.filter.rules.length import LengthConfig
+from pretrain.filter.rules.pii import PiiConfig
+from pretrain.filter.rules.regex import RegexConfig
+from pretrain.filter.rules.url import UrlConfig
 
 # fmt: off
 AnyRuleConfig = Annotated[
     CourseConfig
-    | GopherQualityConfig,
+    | GopherQualityConfig
+    | LengthConfig
+    | PiiConfig
+    | RegexConfig
+    | UrlConfig,
     Field(discriminator="rule"),
 ]
 # fmt: on

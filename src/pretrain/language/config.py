@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pretrain.config import Config, Location
 from pretrain.redaction import holds_secret
 
-VERSION: int = 1
+VERSION: int = 2
 
 # The labels of lid.176, so that a misspelt one is found before any work is done.
 _LID176 = """

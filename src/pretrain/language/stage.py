@@ -33,7 +33,8 @@ def build(context: StageContext[LanguageConfig]) -> Stats:
 
     Returns:
         documents_in, documents_out, documents_dropped, bytes_in and bytes_out (of UTF-8 text),
-        dropped_by_reason, documents_by_language {label: n} (of all documents, kept or not).
+        dropped_by_reason, documents_by_language {label: n} (of all documents, kept or not);
+        documents_by_source (kept) and dropped_by_source, by reason.
 
     Raises:
         InputError: the model cannot be used, or does not know a language that the recipe keeps.
@@ -73,10 +74,12 @@ def identify_part(files: UnitFiles, unit: LanguagePart) -> Stats:
                 kept.append(document._replace(lang=found.label))
                 stats["documents_out"] += 1
                 stats["bytes_out"] += num_bytes
+                _count(stats["documents_by_source"], document.source)
             else:
                 rows.append(row)
                 stats["documents_dropped"] += 1
                 _count(stats["dropped_by_reason"], row.reason)
+                _count(stats["dropped_by_source"].setdefault(document.source, {}), row.reason)
         data.rows, ledger.rows = kept.num_rows, rows.num_rows
     return stats
 
@@ -113,4 +116,6 @@ def _no_stats() -> Stats:
         "bytes_out": 0,
         "dropped_by_reason": {},
         "documents_by_language": {},
+        "documents_by_source": {},
+        "dropped_by_source": {},
     }

@@ -52,7 +52,7 @@ def _read(path: Path, source: Source) -> Iterator[Record | Unreadable]:
     if not is_file and not first.startswith(ARROW_STREAM_MAGIC):
         yield Unreadable(0, "", "feather_v1" if first.startswith(FEATHER_V1_MAGIC) else "unknown_format")
         return
-    with pa.memory_map(str(path)) as content:
+    with pa.OSFile(str(path)) as content:  # a mapped file would count as memory, page by page
         try:
             names, batches = _open(content, is_file, source)
         except _UNREADABLE:

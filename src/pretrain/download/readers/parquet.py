@@ -58,13 +58,13 @@ class _Columns(NamedTuple):
     """Which columns are read.
 
     Attributes:
-        asked: what pyarrow is asked for: raw names, or None for all.
-        wanted: of the columns that it then gives, those to keep, by index.
+        asked: what pyarrow is asked for: names, or None for all columns.
+        wanted: what is taken of that: names where they were asked for, else indices.
         names: the unique names of these.
     """
 
     asked: list[str] | None
-    wanted: list[int]
+    wanted: list[str] | list[int]
     names: list[str]
 
     @classmethod
@@ -80,12 +80,12 @@ class _Columns(NamedTuple):
             return None
         names = unique_names(raw)
         wanted = wanted_columns(names, source)
-        if len(wanted) == len(raw):
-            return cls(None, wanted, names)
-        asked = list(dict.fromkeys(raw[index] for index in wanted))
-        # pyarrow takes a name for a path: `a` gives a column `a.b` too, and both columns of one name.
-        given = [i for i, name in enumerate(raw) if any(name == one or name.startswith(f"{one}.") for one in asked)]
-        return cls(asked, [given.index(index) for index in wanted], [names[index] for index in wanted])
+        chosen = [names[index] for index in wanted]
+        # pyarrow takes a name for a path and for one column only: `a.b` and repeated names are beyond it.
+        is_plain = names == raw and not any("." in name for name in raw)
+        if is_plain and 0 < len(wanted) < len(raw):
+            return cls(chosen, chosen, chosen)
+        return cls(None, wanted, chosen)
 
 
 def _read_group(parquet: pq.ParquetFile, group: int, columns: _Columns, rows: range) -> Iterator[Record | Unreadable]:
