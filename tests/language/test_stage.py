@@ -10,9 +10,10 @@ from pretrain.errors import InputError
 from pretrain.external import Surroundings
 from pretrain.filehash import FileHashes
 from pretrain.language.config import LanguageConfig
-from pretrain.language.inputs import external_inputs
-from pretrain.language.model import Identified
-from pretrain.language.stage import build, judge
+from pretrain.language.identification import Judge
+from pretrain.language.inputs import external_inputs, find_lid176
+from pretrain.language.model import Identified, load_model
+from pretrain.language.stage import build
 from pretrain.runner import InlineRunner, LocalRunner
 from pretrain.stage import StageContext
 from pretrain.store import LocalStore
@@ -56,18 +57,21 @@ def test_documents_and_ledger(tmp_path):
     assert kept == [english._replace(lang="en"), french._replace(lang="fr")]
     assert [row._replace(value=round(row.value, 2)) for row in ledger] == [
         LedgerRow(german.id, "s", "language", "language_not_kept", 1.0, None, "de"),
-        LedgerRow(empty.id, "s", "language", "language_score_too_low", 0.12, 0.65, "en"),
+        LedgerRow(empty.id, "s", "language", "language_unknown", 0.0, 10.0, "unknown"),
     ]
     assert stats == {
         "documents_in": 4,
         "documents_out": 2,
         "documents_dropped": 2,
+        "documents_changed": 0,
         "bytes_in": len(ENGLISH) + len(GERMAN.encode()) + len(FRENCH.encode()),
         "bytes_out": len(ENGLISH) + len(FRENCH.encode()),
-        "dropped_by_reason": {"language_not_kept": 1, "language_score_too_low": 1},
-        "documents_by_language": {"de": 1, "en": 2, "fr": 1},
+        "dropped_by_reason": {"language_not_kept": 1, "language_unknown": 1},
+        "changed_by_reason": {},
+        "documents_by_language": {"de": 1, "en": 1, "fr": 1, "unknown": 1},
+        "languages_by_source": {"s": {"de": 1, "en": 1, "fr": 1, "unknown": 1}},
         "documents_by_source": {"s": 2},
-        "dropped_by_source": {"s": {"language_not_kept": 1, "language_score_too_low": 1}},
+        "dropped_by_source": {"s": {"language_not_kept": 1, "language_unknown": 1}},
     }
 
 
@@ -81,10 +85,11 @@ def test_documents_and_ledger(tmp_path):
     ],
 )
 def test_a_document_stays_from_the_lowest_score_of_its_language(found, reason, threshold):
-    [document] = documents("text")
-    row = judge(document, found, LanguageConfig(keep={"en": 0.65, "fr": 0.0}), "language")
-    expected = LedgerRow(document.id, "s", "language", reason, found.score, threshold, found.label) if reason else None
-    assert row == expected
+    judge = Judge(load_model(find_lid176()), LanguageConfig(keep={"en": 0.65, "fr": 0.0}))
+    judgement = judge.judge("text", found)
+    assert judgement.text == (None if reason else "text")
+    assert (judgement.reason, judgement.value, judgement.evidence) == (reason, found.score, found.label)
+    assert not reason or judgement.threshold == threshold
 
 
 def test_the_course_s_setting_joins_lines(tmp_path):
@@ -104,8 +109,6 @@ def test_only_the_start_of_a_text_counts(tmp_path):
 
 
 def test_a_language_that_another_model_does_not_know_is_refused(tmp_path):
-    from pretrain.language.inputs import find_lid176
-
     config = {"keep": {"eng_Latn": 0.5}, "model": {"path": str(find_lid176())}}
     with pytest.raises(InputError, match=r"keep names eng_Latn, .* its 176 labels \(af, als, am, "):
         run(tmp_path, [documents(ENGLISH)], config)
