@@ -1,6 +1,7 @@
 """What a stage shows in the Prefect UI at its end. The UI listens: a stage goes on when the server does not answer."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,21 @@ def publish_stats(outcome: Outcome) -> None:
     rows = [{"name": name, "value": value} for name, value in _flat("", manifest.reported_stats())]
     description = f"{outcome.action}: {outcome.artifact.key}"
     shown(lambda: create_table_artifact(rows, key=f"{manifest.stage}-stats", description=description))
+    languages = language_rows(manifest.stats)
+    if languages:
+        shown(lambda: create_table_artifact(languages, key=f"{manifest.stage}-by-source", description=description))
+
+
+def language_rows(stats: dict[str, Any]) -> list[dict[str, Any]]:
+    """The documents of each language by source, most first: a row a language, a column a source."""
+    by_source: dict[str, dict[str, int]] = stats.get("languages_by_source", {})
+    totals = Counter[str]()
+    for counts in by_source.values():
+        totals.update(counts)
+    return [
+        {"language": name, **{source: counts.get(name, 0) for source, counts in by_source.items()}, "all": total}
+        for name, total in sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
 
 
 def shown(request: Callable[[], object]) -> bool:

@@ -1,6 +1,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import fasttext
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,21 +123,40 @@ def test_workers_do_not_change_a_byte(tmp_path):
         assert run(tmp_path / "pool", parts, config, runner) == inline
 
 
-TEXTS = st.sampled_from([ENGLISH, GERMAN, FRENCH]) | st.text(max_size=30)
+def test_a_model_with_labels_of_language_and_script(tmp_path):
+    lines = ["__label__eng_Latn the river and the stone", "__label__cmn_Hani 河 与 石 在 山"] * 20
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    options = {"minCount": 1, "dim": 4, "epoch": 20, "thread": 1, "verbose": 0}
+    trained = fasttext.train_supervised(input=str(tmp_path / "train.txt"), lr=1.0, **options)
+    trained.save_model(str(tmp_path / "own.bin"))
+    texts = documents("the river and the stone", "河 与 石 在 山")
+    config = {"keep": {"zho": 0.5}, "model": {"path": str(tmp_path / "own.bin")}, "min_letters": 1}
+    stats, kept, ledger, _ = run(tmp_path / "store", [texts], config)
+    assert [(document.id, document.lang) for document in kept] == [(texts[1].id, "zh")]
+    assert [(row.reason, row.evidence) for row in ledger] == [("language_not_kept", "eng_Latn")]
+    assert stats["languages_by_source"] == {"s": {"en": 1, "zh": 1}}
+
+
+PIECES = st.sampled_from([ENGLISH, GERMAN, FRENCH]) | st.text(max_size=30)
+TEXTS = st.lists(PIECES, max_size=3).map("\n\n".join)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.lists(TEXTS, max_size=5), max_size=3), st.sampled_from([0.0, 0.3, 1.0]))
-def test_every_document_is_kept_or_in_the_ledger(parts, minimum):
+@given(st.lists(st.lists(TEXTS, max_size=5), max_size=3), st.sampled_from([0.0, 0.3, 1.0]), st.booleans())
+def test_every_document_is_kept_or_in_the_ledger(parts, minimum, per_paragraph):
     docs = [
         [Document(document_id("s", str(p), i), text, "s") for i, text in enumerate(part)]
         for p, part in enumerate(parts)
     ]
     with TemporaryDirectory() as folder:
-        stats, kept, ledger, _ = run(Path(folder), docs, {"keep": {"en": minimum, "de": minimum}})
+        stats, kept, ledger, _ = run(
+            Path(folder), docs, {"keep": {"en": minimum, "de": minimum}, "per_paragraph": per_paragraph}
+        )
     every = [document for part in docs for document in part]
-    dropped = {row.id for row in ledger}
+    changed = {row.id for row in ledger if row.reason == "language_paragraphs_removed"}
+    dropped = {row.id for row in ledger} - changed
     assert [document.id for document in kept] == [document.id for document in every if document.id not in dropped]
-    assert len(kept) + len(ledger) == len(every) == stats["documents_in"]
+    assert len(kept) + len(ledger) - len(changed) == len(every) == stats["documents_in"]
     assert sum(stats["documents_by_language"].values()) == len(every)
-    assert sum(stats["dropped_by_reason"].values()) == len(ledger) == stats["documents_dropped"]
+    assert sum(stats["dropped_by_reason"].values()) == len(dropped) == stats["documents_dropped"]
+    assert stats["documents_changed"] == len(changed)
