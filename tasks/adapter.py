@@ -11,7 +11,7 @@ from pretrain.errors import PretrainError
 from pretrain.planning import make_plan
 from pretrain.spec import RunSpec
 from tasks.progress import PrefectProgress
-from tasks.ui import publish_stats
+from tasks.ui import publish_funnel, publish_stats
 
 
 class ArtifactRef(NamedTuple):
@@ -37,6 +37,7 @@ def run_stage(spec: RunSpec, stage: str, **inputs: ArtifactRef) -> ArtifactRef:
     with spec.runner() as runner:
         outcome = pipeline.obtain(stage, upstream, runner=runner, progress=progress, refresh=refresh)
     publish_stats(outcome)
+    publish_funnel(outcome, upstream.get("documents"))
     ref = ArtifactRef(outcome.artifact.key)
     name = "Cached" if outcome.action == "cached" else "Completed"
     # A task that returns a state ends in it, and its caller gets the state's data.

@@ -3,13 +3,17 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import PrefectException
 
+from pretrain.artifact import Artifact
+from pretrain.errors import PretrainError
 from pretrain.pipeline import Outcome
+from pretrain.stage_report import reason_rows, source_rows
 
 logger = logging.getLogger("pretrain.ui")
 
@@ -35,6 +39,20 @@ def language_rows(stats: dict[str, Any]) -> list[dict[str, Any]]:
         {"language": name, **{source: counts.get(name, 0) for source, counts in by_source.items()}, "all": total}
         for name, total in sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
+
+
+def publish_funnel(outcome: Outcome, upstream: Artifact | None) -> None:
+    """For a stage that drops documents: a table of its sources, and one of reasons with examples from `upstream`."""
+    artifact = outcome.artifact
+    try:
+        tables = {"funnel": source_rows(artifact), "dropped": reason_rows(artifact, upstream)}
+    except PretrainError as error:  # the stage itself is done; who reads the part next is told the same
+        logger.warning("no examples of %s in the UI: %s", artifact.key, error)
+        return
+    for name, rows in tables.items():
+        table = partial(create_table_artifact, rows, key=f"{artifact.stage}-{name}")
+        if rows:
+            shown(partial(table, description=f"{outcome.action}: {artifact.key}"))
 
 
 def shown(request: Callable[[], object]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 # The libraries whose version bears on the bytes of a stage, beside the interpreter's own.
 _LIBRARIES = {
     "download": ("pyarrow", "datasets", "warcio", "trafilatura", "lxml", "justext", "resiliparse"),
-    "filter": ("pyarrow",),
+    "filter": ("pyarrow", "numpy", "numba", "spacy"),
     "dedup": ("pyarrow", "numpy", "numba", "xxhash"),
     "language": ("pyarrow", "fasttext-community"),
     "decontaminate": ("pyarrow", "numpy", "numba"),

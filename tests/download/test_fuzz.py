@@ -40,6 +40,16 @@ def parquet_bytes(codec: str) -> bytes:
     return out.getvalue()
 
 
+def wet_records() -> list[bytes]:
+    """Records of a WET file: the extracted text of 20 pages, so that no page has to be extracted here."""
+    records = []
+    for index in range(20):
+        text = f"page {index} ü\r\n\r\n".encode() * (index + 1)
+        head = f"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://x/{index}\r\nContent-Type: text/plain\r\n"
+        records.append(f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text + b"\r\n\r\n")
+    return records
+
+
 JSONL = "\n".join(json.dumps(row) for row in ROWS).encode()
 CSV = b"text,n\r\n" + b"".join(b'"a ""%d"", \n b",%d\r\n' % (index, index) for index in range(40))
 VALID = {
@@ -60,6 +70,8 @@ VALID = {
     "tar.gz": gzip.compress(tar_bytes(FILES)),
     "tar.zst": zstandard.compress(tar_bytes(FILES)),
     "zip": zip_bytes(FILES),
+    "wet": b"".join(wet_records()),
+    "wet.gz": b"".join(gzip.compress(record) for record in wet_records()),
     "txt": "Once upon a time \u2028 ü.\n".encode() * 50,
 }
 # A flip, cut, doubled or foreign stretch at a place between the start (0) and the end (1) of the file.
@@ -100,7 +112,7 @@ def check(folder: Path, name: str, data: bytes) -> None:
 
 
 quick = settings(
-    max_examples=80, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=40, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 thorough = settings(quick, max_examples=5_000)
 
@@ -110,7 +122,7 @@ def test_what_is_whole_reads_whole(folder: Path, name):
     (folder / name).write_bytes(VALID[name])
     file = external_file(folder / name, name, FileHashes(folder / "hashes"))
     records = list(read_records(file, Source(name="s", uri=name)))
-    assert len(records) == {"tar": 20, "zip": 20, "txt": 1}.get(name.partition(".")[0], 40)
+    assert len(records) == {"tar": 20, "zip": 20, "wet": 20, "txt": 1}.get(name.partition(".")[0], 40)
 
 
 @pytest.mark.parametrize("name", VALID)

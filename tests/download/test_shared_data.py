@@ -71,6 +71,24 @@ def test_speeches_are_one_document_a_file(folder: Path):
     assert sum(len(document.text.encode("latin-1")) for document in latin.documents) == 2_880_974
 
 
+def test_crawl_files_are_conserved(folder: Path):
+    sources = [
+        {"name": "edge", "uri": str(SHARED / "warc/edge")},
+        {"name": "dolma", "uri": str(SHARED / "warc/dolma-sample-0000.warc.gz")},
+        {"name": "whirlwind", "uri": str(SHARED / "warc/whirlwind*")},
+    ]
+    result = download(folder, *sources)
+    assert result.stats["documents_in"] == len(result.documents) + len(result.ledger)
+    assert len({row.id for row in [*result.documents, *result.ledger]}) == result.stats["documents_in"]
+    assert result.stats["documents_by_source"] == {"dolma": 22, "edge": 10, "whirlwind": 2}
+
+
+@pytest.mark.slow
+def test_every_page_of_a_long_diary_is_a_document(folder: Path):
+    result = download(folder, {"uri": str(SHARED / "warc/pepys-diary.warc.gz")})
+    assert (len(result.documents), result.ledger) == (123, [])
+
+
 def test_scraped_code_keeps_its_licences(folder: Path):
     result = download(folder, {"uri": str(SHARED / "code/github_sample.jsonl.gz"), "columns": ["path"]})
     assert result.stats["documents_by_license"] == {"apache-2.0": 28, "bsd-2-clause": 1, "bsd-3-clause": 13, "mit": 58}

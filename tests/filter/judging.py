@@ -1,9 +1,12 @@
 """A rule applied to a text, as the stage applies it."""
 
+import json
 from typing import NamedTuple
 
 from pretrain.documents import Document
 from pretrain.filter.judgement import Judge
+from pretrain.filter.textview import TextView
+from pretrain.filter.words import Words
 
 
 class Drop(NamedTuple):
@@ -36,3 +39,26 @@ def rewritten(config, text, files=None, **fields):
     """The text after a rule that rewrites, and its reasons with counts."""
     judgement = judgement_of(config, text, files, **fields)
     return judgement.text, {rewrite.reason: rewrite.value for rewrite in judgement.rewrites}
+
+
+class GivenWords(TextView):
+    """A text whose words are given, whatever a rule asks for."""
+
+    def __init__(self, text, tokens):
+        super().__init__(text)
+        self.tokens = tokens
+
+    def words(self, splitter):
+        return Words.of(self.tokens)
+
+
+def datatrove_cases(path):
+    """The cases of a file that `make_datatrove_vectors.py` wrote."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def reason_on(config, case):
+    """Why a rule drops the text of such a case, given its words; None: it stays."""
+    words = case["text"].split() if case["words"] is None else case["words"]
+    checks = config.make_rule({}).checks(GivenWords(case["text"], words))
+    return next((check.reason for check in checks if check.is_failed), None)

@@ -142,6 +142,28 @@ def test_progress_and_counts_are_artifacts_in_the_ui(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_the_funnel_is_shown_with_examples_also_for_a_stage_found_in_the_store(tmp_path: Path) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    from flows.pretrain import pretrain
+
+    for run_id, action in (("funnel-one", "built"), ("funnel-two", "cached")):
+        pretrain(spec_of(tmp_path, until="dedup", run_id=run_id))
+        with get_client(sync_client=True) as client:
+            keys = ArtifactFilter(key=ArtifactFilterKey(any_=["dedup-funnel", "dedup-dropped"]))
+            newest_first = client.read_artifacts(artifact_filter=keys, sort=ArtifactSort.CREATED_DESC)
+        found = {artifact.key: artifact for artifact in reversed(newest_first)}
+        assert str(found["dedup-dropped"].description).startswith(f"{action}: dedup/")
+        sources, reasons = (yaml.safe_load(str(found[key].data)) for key in ("dedup-funnel", "dedup-dropped"))
+        assert [row["source"] for row in sources] == ["reference", "all"]
+        assert reasons[0]["most of them from"] == f"reference {reasons[0]['documents']}"
+        assert [row["reason"] for row in reasons[:3]].count("") == 2  # three examples of the first reason
+        assert all(row["text"] for row in reasons)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_sub_flow_alone_starts_from_what_the_store_has(tmp_path: Path) -> None:
     from flows.prepare_data import prepare_data
     from flows.train_model import train_model

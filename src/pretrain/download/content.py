@@ -57,7 +57,9 @@ def open_raw(file: ExternalFile) -> BinaryIO:
         InputError: it was changed, removed or cannot be read.
     """
     if remote.is_remote(file):
-        return remote.open_unchanged(file)
+        from pretrain.download.remote_copies import open_copy
+
+        return open_copy(file)
     path = require_unchanged(file)
     try:
         return path.open("rb")

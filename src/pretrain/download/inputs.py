@@ -29,7 +29,9 @@ def _files(source: Source, around: Surroundings) -> list[ExternalFile]:
     if source.kind == "remote":
         from pretrain.download.remote import remote_files
 
-        return remote_files(source.uri)
+        files = remote_files(source.uri)
+        _require_one_for_sha256(source, files)
+        return files
     if source.kind == "python":
         from pretrain.download.python_files import Installation, python_files
 
@@ -52,15 +54,19 @@ def _local_files(source: Source, uri: str, around: Surroundings) -> list[Externa
 def _check_sha256(source: Source, files: list[ExternalFile]) -> None:
     if source.sha256 is None:
         return
-    if len(files) != 1:
-        raise InputError(
-            f"source {source.name!r}: sha256 is that of one file, but {source.uri!r} has {len(files)}; name one"
-        )
+    _require_one_for_sha256(source, files)
     digest = files[0].identity.removeprefix("sha256:")
     if digest != source.sha256:
         raise InputError(
             f"source {source.name!r}: {files[0].location} has the sha256 {digest}, the recipe says {source.sha256}; "
             "get the file again, or correct the recipe"
+        )
+
+
+def _require_one_for_sha256(source: Source, files: list[ExternalFile]) -> None:
+    if source.sha256 is not None and len(files) != 1:
+        raise InputError(
+            f"source {source.name!r}: sha256 is that of one file, but {source.uri!r} has {len(files)}; name one"
         )
 
 

@@ -12,7 +12,7 @@ from pretrain.external import ExternalFile
 
 @contextlib.contextmanager
 def local_content(file: ExternalFile) -> Iterator[Path]:
-    """A path to the decompressed content: the file itself, or a temporary copy of a remote or compressed one.
+    """A path to the decompressed content: the file itself, the copy of a remote one, or a temporary file.
 
     Raises:
         UnreadableContentError: it is compressed and cannot be decompressed to its end.
@@ -28,7 +28,9 @@ def local_content(file: ExternalFile) -> Iterator[Path]:
             copy.flush()
             yield Path(copy.name)
     elif remote.is_remote(file):
-        with remote.fetched(file) as path:
+        from pretrain.download.remote_copies import copied
+
+        with copied(file) as path:
             yield path
     else:
         yield Path(file.location)

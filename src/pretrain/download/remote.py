@@ -1,17 +1,15 @@
-"""Source files behind an fsspec URL (s3, https, ...): found, identified by their server, read as streams."""
+"""Source files behind an fsspec URL (s3, https, ...): found, and identified by what their server says."""
 
-import contextlib
 import datetime
 import posixpath
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import fsspec
 
-from pretrain.errors import InputError, PretrainError, TransientInputError
+from pretrain.download.remote_errors import FIRST_PATIENCE_SECONDS, patiently
+from pretrain.errors import InputError
 from pretrain.external import ExternalFile
 from pretrain.redaction import without_secrets
 
@@ -19,6 +17,33 @@ from pretrain.redaction import without_secrets
 # Size alone is no version: an edit can leave it.
 _VERSION_KEYS = ("ETag", "etag", "Content-MD5", "Digest", "md5Hash", "sha256", "VersionId", "version_id")
 _TIME_KEYS = ("mtime", "LastModified", "last_modified", "Last-Modified", "modify", "updated", "created")
+
+
+class Version(NamedTuple):
+    """What the server said of a file when the run was planned.
+
+    Attributes:
+        what: `etag`, `lastmodified`, ...
+        value: its value, without quotes.
+        bytes: the size of the file; None where the server did not say.
+    """
+
+    what: str
+    value: str
+    bytes: int | None
+
+    @classmethod
+    def of(cls, file: ExternalFile) -> "Version":
+        """The version that a planned remote file has."""
+        what, _, rest = file.identity.partition(":")
+        value, _, size = rest.rpartition(":")
+        return cls(what, value, int(size) if size.isdigit() else None)
+
+    def told_by(self, headers: Mapping[str, str]) -> str | None:
+        """The value in the header fields of an answer; None where they have none of its kind."""
+        by_name = {_plain(name): value for name, value in headers.items()}
+        value = by_name.get(self.what)
+        return None if value is None else value.strip('"')
 
 
 def is_remote(file: ExternalFile) -> bool:
@@ -31,16 +56,20 @@ def remote_files(uri: str) -> list[ExternalFile]:
 
     Raises:
         InputError: nothing is there, it cannot be read, or its server names no version to notice a change by.
+        TransientInputError: its server cannot be reached, or fails.
     """
-    with _input_errors(uri):
+
+    def find() -> tuple[Any, str, list[dict[str, Any]]]:
         filesystem, path = fsspec.core.url_to_fs(uri)
         filesystem.invalidate_cache()
-        root, entries = _entries(filesystem, path)
+        return (filesystem, *_entries(filesystem, path))
+
+    filesystem, root, entries = patiently(uri, find, FIRST_PATIENCE_SECONDS)
     files = [
         ExternalFile(
             name=_name(entry["name"], root),
             location=filesystem.unstrip_protocol(entry["name"]),
-            identity=_identity(entry),
+            identity=identity_of(entry),
             bytes=int(entry.get("size") or 0),
         )
         for entry in entries
@@ -51,49 +80,14 @@ def remote_files(uri: str) -> list[ExternalFile]:
     return sorted(files, key=lambda file: file.name)
 
 
-def open_unchanged(file: ExternalFile) -> BinaryIO:
-    """The file as a stream, after a check that the server still names the version that was planned.
-
-    Raises:
-        InputError: it was changed or removed, or cannot be read.
-    """
-    with _input_errors(file.location):
-        filesystem, path = fsspec.core.url_to_fs(file.location)
-        filesystem.invalidate_cache()
-        identity = _identity({"name": path, **filesystem.info(path)})
-        if identity == file.identity:
-            return cast(BinaryIO, filesystem.open(path, "rb"))
-    shown = without_secrets(file.location)
-    raise InputError(f"{shown} was changed while the run was on its way: run the same command again")
+def reading_error(file: ExternalFile, error: Exception) -> InputError:
+    """The error for a file, or the copy of one, that this machine's disk does not give."""
+    return InputError(f"cannot read {shown(file)}: {error}; check the disk or copy the file elsewhere")
 
 
-@contextlib.contextmanager
-def fetched(file: ExternalFile) -> Iterator[Path]:
-    """A temporary local copy, for formats that need random access: so a lost connection is no damaged file.
-
-    Raises:
-        InputError: it was changed or removed, or cannot be read.
-        StageError: the connection failed on the way.
-    """
-    with tempfile.NamedTemporaryFile(prefix="pretrain-", suffix=f"-{Path(file.name).name}") as copy:
-        with open_unchanged(file) as raw:
-            try:
-                while chunk := raw.read(1 << 20):
-                    copy.write(chunk)
-            except Exception as error:
-                raise reading_error(file, error) from None
-        copy.flush()
-        yield Path(copy.name)
-
-
-def reading_error(file: ExternalFile, error: Exception) -> PretrainError:
-    """The error for a read that broke off: a lost connection can be retried, a bad disk cannot."""
-    shown = without_secrets(file.location)
-    if is_remote(file):
-        return TransientInputError(
-            f"reading {shown} broke off ({type(error).__name__}); run the same command to resume"
-        )
-    return InputError(f"cannot read {shown}: {error}; check the disk or copy the file elsewhere")
+def shown(file: ExternalFile) -> str:
+    """Where the file is, as messages may show it."""
+    return without_secrets(file.location)
 
 
 def _entries(filesystem: Any, path: str) -> tuple[str, list[dict[str, Any]]]:
@@ -115,42 +109,27 @@ def _name(path: str, root: str) -> str:
     return posixpath.relpath("/" + plain.strip("/"), "/" + root.strip("/"))
 
 
+def _plain(key: str) -> str:
+    return key.lower().replace("-", "").replace("_", "")
+
+
 def _has_version(entry: dict[str, Any]) -> bool:
     return any(entry.get(key) for key in (*_VERSION_KEYS, *_TIME_KEYS))
 
 
-def _identity(entry: dict[str, Any]) -> str:
+def identity_of(entry: dict[str, Any]) -> str:
+    """What a server says of a file's version, as `<what>:<value>:<bytes>`.
+
+    Raises:
+        InputError: it says nothing.
+    """
     for key in (*_VERSION_KEYS, *_TIME_KEYS):
         value = entry.get(key)
         if value and value != "null":  # S3 names the version "null" in a bucket without versions
             # Some file systems list times as seconds and tell them of one file as datetime.
             value = value.timestamp() if isinstance(value, datetime.datetime) else str(value).strip('"')
-            return f"{key.lower().replace('-', '').replace('_', '')}:{value}:{entry.get('size')}"
+            return f"{_plain(key)}:{value}:{entry.get('size')}"
     raise InputError(
         f"the server of {without_secrets(str(entry['name']))} names no ETag, version or time of change, so "
         "a changed file would go unnoticed: download it and name the local file in the recipe"
     )
-
-
-@contextlib.contextmanager
-def _input_errors(uri: str) -> Iterator[None]:
-    """Errors of file systems, told without the secrets that their own messages may hold."""
-    shown = without_secrets(uri)
-    try:
-        yield
-    except PretrainError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"nothing is at {shown}; correct the uri in the recipe") from None
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"{shown} cannot be opened: {str(error).replace(uri, shown)}; "
-            "use a local path, s3 or https, or install its driver"
-        ) from None
-    except Exception as error:
-        name = type(error).__name__
-        if isinstance(error, PermissionError) or "Credential" in name:
-            raise InputError(f"{shown} refuses this environment's credentials ({name}); check them") from None
-        raise TransientInputError(
-            f"{shown} cannot be reached ({name}); check the network and run the same command again"
-        ) from None

@@ -29,6 +29,7 @@ def split(content: Iterable[bytes], separator: bytes | None, max_bytes: int) -> 
     is the last one, without data.
     """
     held = bytearray()
+    num_lines = separator.count(_NEWLINE) if separator is not None else 0
     num_searched = 0  # no separator starts in so many of the held bytes
     line = first_line = 0
     is_too_large = False
@@ -41,7 +42,7 @@ def split(content: Iterable[bytes], separator: bytes | None, max_bytes: int) -> 
             *pieces, rest = bytes(held).split(separator)
             for data in pieces:
                 yield _piece(data, first_line, is_too_large or len(data) > max_bytes)
-                line += data.count(_NEWLINE) + separator.count(_NEWLINE)
+                line += num_lines if separator == _NEWLINE else num_lines + data.count(_NEWLINE)
                 first_line, is_too_large = line, False
             held = bytearray(rest)
         num_needed = len(separator or b"")  # to find one that comes in two chunks

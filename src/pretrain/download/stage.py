@@ -9,6 +9,7 @@ from pretrain.download.extraction import TextExtractor
 from pretrain.download.formats import read_records
 from pretrain.download.parts import UnitParts
 from pretrain.download.records import ReadResult, Record, Skipped, license_of, to_row
+from pretrain.download.remote import is_remote
 from pretrain.download.units import Unit, cut_units
 from pretrain.errors import BadInputFractionError, InputError
 from pretrain.external import require_unchanged
@@ -88,6 +89,10 @@ def read_unit(files: UnitFiles, unit: Unit) -> Stats:
 def _rows(unit: Unit) -> Iterator[tuple[ReadResult, Document | LedgerRow]]:
     with TextExtractor(unit.source.html) as extractor:
         for file in unit.files:
+            if unit.source.sha256 is not None and is_remote(file):
+                from pretrain.download.remote_copies import require_sha256
+
+                require_sha256(file, unit.source.sha256)
             for record in read_records(file, unit.source, extractor):
                 yield record, to_row(record, unit.source, file.name)
 

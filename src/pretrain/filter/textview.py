@@ -1,50 +1,18 @@
-"""A document's text with what several rules need of it, each computed once and only when asked for."""
+"""A document's text with what several rules need of it, each computed once and only when asked for.
+
+The compiled loops are imported with the first text: a plan reads the rules' configs and judges nothing.
+"""
 
 import json
-from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pretrain.filter.splitters import Splitter, split_words
-from pretrain.filter.symbols import SYMBOLS
 
 if TYPE_CHECKING:
     from pretrain.documents import Document
-
-
-class Words:
-    """The words of a text in order, and counts over them. Punctuation marks are words here, as in the field.
-
-    Attributes:
-        tokens: every word, in order.
-    """
-
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        """How often each word occurs. Later counts walk over this: a text has half as many distinct words."""
-        return Counter(self.tokens)
-
-    @cached_property
-    def num_real_words(self) -> int:
-        """Real words: those that hold a character outside `SYMBOLS`."""
-        return sum(count for _, count in self._real_counts)
-
-    @cached_property
-    def num_real_word_chars(self) -> int:
-        """Characters in real words."""
-        return sum(len(word) * count for word, count in self._real_counts)
-
-    @cached_property
-    def num_alphabetic_words(self) -> int:
-        """Words that hold an alphabetic character (Unicode category L)."""
-        return sum(count for word, count in self.counts.items() if has_alphabetic(word))
-
-    @cached_property
-    def _real_counts(self) -> list[tuple[str, int]]:
-        return [(word, count) for word, count in self.counts.items() if word.strip(SYMBOLS)]
+    from pretrain.filter.characters import CodeArray
+    from pretrain.filter.words import Words
 
 
 class TextView:
@@ -73,11 +41,28 @@ class TextView:
         fields: dict[str, Any] = json.loads(text) if text else {}
         return fields
 
-    def words(self, splitter: Splitter) -> Words:
+    @cached_property
+    def codes(self) -> "CodeArray":
+        """The code points of the text, padded: what the compiled loops read."""
+        from pretrain.filter.characters import code_points
+
+        return code_points(self.text)
+
+    def words(self, splitter: Splitter) -> "Words":
         """The words that `splitter` finds."""
         if splitter not in self._words:
-            self._words[splitter] = Words(split_words(self.text, splitter))
+            self._words[splitter] = self._split(splitter)
         return self._words[splitter]
+
+    def _split(self, splitter: Splitter) -> "Words":
+        from pretrain.filter.characters import character_flags
+        from pretrain.filter.scanner import scan_words
+        from pretrain.filter.words import Words
+
+        if splitter != "regex":
+            return Words.of(split_words(self.text, splitter))
+        starts, ends = scan_words(self.codes, character_flags())
+        return Words(self.text, self.codes, starts, ends)
 
 
 def has_alphabetic(word: str) -> bool:

@@ -82,3 +82,8 @@ def evidence_span(text: str) -> str:
     if len(text) <= EVIDENCE_MAX_CHARS:
         return text
     return text[: EVIDENCE_MAX_CHARS - 1] + "…"
+
+
+def ratio(part: float, whole: float) -> float:
+    """The share of a part in a whole, and 0 of nothing."""
+    return part / whole if whole else 0.0

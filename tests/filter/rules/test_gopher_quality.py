@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
-from pretrain.filter.textview import TextView, Words
-from tests.filter.judging import Drop, drop_of
+from tests.filter.judging import Drop, datatrove_cases, drop_of, reason_on
 
 REASON_IN_DATATROVE = {
     "too_few_words": "gopher_short_doc",
@@ -35,13 +33,11 @@ def judge(text, **thresholds):
 
 
 def test_decides_as_datatrove_does_on_the_same_words():
-    rule = GopherQualityConfig().make_rule({})
-    lines = VECTORS.read_bytes().splitlines()
-    for case in map(json.loads, lines):
-        checks = rule.checks_of(TextView(case["text"]), Words(case["words"] or case["text"].split()))
-        reason = next((check.reason for check in checks if check.is_failed), None)
+    cases = datatrove_cases(VECTORS)
+    for case in cases:
+        reason = reason_on(GopherQualityConfig(), case)
         assert (reason and REASON_IN_DATATROVE[reason]) == case["reason"], case["text"]
-    assert len(lines) == 70
+    assert len(cases) == 70
 
 
 # 50 words of 4 characters on average, 25 of them stop words, on one line

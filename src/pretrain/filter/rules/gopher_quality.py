@@ -23,18 +23,20 @@ Source: Rae et al. 2021, "Scaling Language Models: Methods, Analysis & Insights 
 arXiv:2112.11446, section A.1.1; decisions and order as datatrove 0.10.1, `gopher_quality_filter.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from pretrain.filter.rule_config import RuleConfig
-from pretrain.filter.splitters import Splitter
-from pretrain.filter.textview import TextView, Words, has_alphabetic
-from pretrain.filter.verdict import Check, at_least, at_most, evidence_span
+from pretrain.filter.splitters import Splitter, require_splitter
+from pretrain.filter.textview import TextView, has_alphabetic
+from pretrain.filter.verdict import Check, at_least, at_most, evidence_span, ratio
 
-BULLETS = ("•", "-")
+if TYPE_CHECKING:
+    from pretrain.filter.words import Words
+
 ELLIPSES = ("...", "…")
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
@@ -68,7 +70,12 @@ class GopherQualityConfig(RuleConfig):
     stop_words: tuple[str, ...] = Field(default=STOP_WORDS, description="Case counts (Gopher's eight)")
 
     def make_rule(self, files: Mapping[str, Path]) -> "GopherQuality":
-        """The rule with these thresholds."""
+        """The rule with these thresholds.
+
+        Raises:
+            InputError: the config asks for spaCy, which is not installed.
+        """
+        require_splitter(self.words)
         return GopherQuality(self)
 
 
@@ -87,21 +94,21 @@ class GopherQuality:
     )
 
     def __init__(self, config: GopherQualityConfig) -> None:
+        from pretrain.filter.words import hashes_of
+
         self.config = config
-        self._stop_words = frozenset(config.stop_words)
+        self._stop_words = sorted(set(config.stop_words))
+        self._stop_word_hashes = hashes_of(self._stop_words)
 
     def checks(self, view: TextView) -> Iterator[Check]:
         """The tests in datatrove's order."""
-        return self.checks_of(view, view.words(self.config.words))
-
-    def checks_of(self, view: TextView, words: Words) -> Iterator[Check]:
-        """The tests on a text, given its words (so that another splitter can be tried)."""
+        words = view.words(self.config.words)
         yield from self._check_length(words)
         yield from self._check_symbols(view.text, words)
-        yield from self._check_lines(view.lines)
+        yield from self._check_lines(view)
         yield from self._check_vocabulary(words)
 
-    def _check_length(self, words: Words) -> Iterator[Check]:
+    def _check_length(self, words: "Words") -> Iterator[Check]:
         config, num_words = self.config, words.num_real_words
         yield at_least("num_words", num_words, "too_few_words", config.min_words)
         yield at_most("num_words", num_words, "too_many_words", config.max_words)
@@ -117,49 +124,53 @@ class GopherQuality:
             lambda: evidence_span(max(words.counts, key=len)),
         )
 
-    def _check_symbols(self, text: str, words: Words) -> Iterator[Check]:
-        limit, num_words = self.config.max_symbol_ratio, len(words.tokens)
-        yield at_most("hash_ratio", _ratio(text.count("#"), num_words), "too_many_hashes", limit)
+    def _check_symbols(self, text: str, words: "Words") -> Iterator[Check]:
+        limit, num_words = self.config.max_symbol_ratio, len(words)
+        yield at_most("hash_ratio", ratio(text.count("#"), num_words), "too_many_hashes", limit)
         num_ellipses = sum(map(text.count, ELLIPSES))
-        yield at_most("ellipsis_ratio", _ratio(num_ellipses, num_words), "too_many_ellipses", limit)
+        yield at_most("ellipsis_ratio", ratio(num_ellipses, num_words), "too_many_ellipses", limit)
 
-    def _check_lines(self, lines: list[str]) -> Iterator[Check]:
-        limit = self.config.max_bullet_line_ratio
-        found = [line for line in lines if line.lstrip().startswith(BULLETS)]
-        ratio, evidence = _ratio(len(found), len(lines)), _first(found)
-        yield at_most("bullet_line_ratio", ratio, "too_many_bullet_lines", limit, evidence)
-        limit = self.config.max_ellipsis_line_ratio
-        found = [line for line in lines if line.rstrip().endswith(ELLIPSES)]
-        ratio, evidence = _ratio(len(found), len(lines)), _first(found)
-        yield at_most("ellipsis_line_ratio", ratio, "too_many_ellipsis_lines", limit, evidence)
+    def _check_lines(self, view: TextView) -> Iterator[Check]:
+        from pretrain.filter.characters import character_flags
+        from pretrain.filter.lines import bullets_and_ellipses
 
-    def _check_vocabulary(self, words: Words) -> Iterator[Check]:
+        config, text = self.config, view.text
+        num_lines, num_bullets, num_ellipses, *spans = bullets_and_ellipses(view.codes, character_flags()).tolist()
+        yield at_most(
+            "bullet_line_ratio",
+            ratio(num_bullets, num_lines),
+            "too_many_bullet_lines",
+            config.max_bullet_line_ratio,
+            lambda: evidence_span(text[spans[0] : spans[1]]),
+        )
+        yield at_most(
+            "ellipsis_line_ratio",
+            ratio(num_ellipses, num_lines),
+            "too_many_ellipsis_lines",
+            config.max_ellipsis_line_ratio,
+            lambda: evidence_span(text[spans[2] : spans[3]]),
+        )
+
+    def _check_vocabulary(self, words: "Words") -> Iterator[Check]:
         yield at_least(
             "alphabetic_word_ratio",
-            _ratio(words.num_alphabetic_words, len(words.tokens)),
+            ratio(words.num_alphabetic_words, len(words)),
             "too_few_alphabetic_words",
             self.config.min_alphabetic_word_ratio,
             lambda: _most_frequent(words),
         )
-        found = self._stop_words & words.counts.keys()
+        is_there = words.with_hashes(self._stop_word_hashes)
+        found = [word for word, is_found in zip(self._stop_words, is_there, strict=True) if is_found]
         yield at_least(
             "num_stop_words",
             len(found),
             "too_few_stop_words",
             self.config.min_stop_words,
-            lambda: evidence_span(" ".join(sorted(found))) or None,
+            lambda: evidence_span(" ".join(found)) or None,
         )
 
 
-def _first(lines: list[str]) -> Callable[[], str]:
-    return lambda: evidence_span(lines[0])
-
-
-def _most_frequent(words: Words) -> str | None:
+def _most_frequent(words: "Words") -> str | None:
     """The word without a letter that occurs most often."""
     others = [(count, word) for word, count in words.counts.items() if not has_alphabetic(word)]
     return evidence_span(max(others)[1]) if others else None
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

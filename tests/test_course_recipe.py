@@ -1,0 +1,93 @@
+"""recipes/course.yaml: the numbers of the course "Pretraining LLMs", and its data rules beside the course's steps."""
+
+import re
+from pathlib import Path
+
+import fasttext
+import pytest
+
+from pretrain.artifact import Artifact
+from pretrain.documents import Document, read_documents
+from pretrain.language.inputs import find_lid176
+from pretrain.modeling.parameters import parameters_by_kind
+from pretrain.modeling.shape import ModelShape
+from pretrain.planning import make_plan
+from pretrain.recipe import Recipe, load_recipe
+from pretrain.spec import RunSpec
+from tests.data_run import DataRun, run_data_stages
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "course.yaml"
+# scraped code, twice, so that there are copies
+SAMPLE = (
+    "download.sources=[{name: code, uri: 'python://code', max_bytes: 600000}, "
+    "{name: again, uri: 'python://code', max_bytes: 300000}]"
+)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return load_recipe(RECIPE)
+
+
+def test_the_model_of_lesson_4(recipe: Recipe) -> None:
+    assert recipe.init.architecture is not None
+    assert recipe.tokenizer.train is not None
+    sizes = {"model_type": "llama", "vocab_size": recipe.tokenizer.train.vocab_size}
+    shape = ModelShape.from_config({**recipe.init.architecture.model_dump(), **sizes})
+    assert sum(parameters_by_kind(shape).values()) == 248_013_824
+
+
+def test_the_numbers_of_lessons_3_and_5(recipe: Recipe) -> None:
+    assert (recipe.shard.parts, recipe.shard.shuffle, recipe.pack.sequence_length) == (10, False, 32)
+    assert (recipe.pack.bos, recipe.pack.eos) == (True, True)
+    train = recipe.train
+    assert (train.learning_rate, train.per_device_batch_size, train.max_steps) == (5e-5, 2, 30)
+    assert (train.warmup_steps, train.weight_decay, train.schedule, train.log_every_steps) == (10, 0, "linear", 3)
+
+
+def test_it_can_be_planned(tmp_path: Path) -> None:
+    spec = RunSpec(recipe=str(RECIPE), store=str(tmp_path / "store"), overrides=[SAMPLE]).resolved()
+    assert [stage.stage for stage in make_plan(spec.pipeline())] == [
+        *("download", "filter", "dedup", "language", "shard", "tokenizer", "pack", "init", "train")
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> DataRun:
+    return run_data_stages(RECIPE, tmp_path_factory.mktemp("course"), overrides=[SAMPLE])
+
+
+def documents(artifact: Artifact) -> list[Document]:
+    return [document for part in artifact.parts() for document in read_documents(artifact.open_part(part))]
+
+
+def is_long_enough(text: str) -> bool:
+    lines = text.split("\n")
+    return len(lines) >= 3 and sorted(map(len, lines))[-3] >= 3
+
+
+def repeats_little(text: str) -> bool:
+    paragraphs = re.compile(r"\n{2,}").split(text.strip())
+    seen: set[str] = set()
+    again = [paragraph for paragraph in paragraphs if paragraph in seen or seen.add(paragraph)]  # type: ignore[func-returns-value]
+    return len(again) / len(paragraphs) <= 0.3 and sum(map(len, again)) / len(text) <= 0.2
+
+
+def test_its_data_stages_decide_as_the_course_does(run: DataRun) -> None:
+    scraped = documents(run.artifacts["download"])
+    kept = [document for document in scraped if is_long_enough(document.text) and repeats_little(document.text)]
+    assert [one.id for one in documents(run.artifacts["filter"])] == [one.id for one in kept]
+    texts: set[str] = set()
+    unique = [one for one in kept if not (one.text in texts or texts.add(one.text))]  # type: ignore[func-returns-value]
+    assert [one.id for one in documents(run.artifacts["dedup"])] == [one.id for one in unique]
+    model = fasttext.load_model(str(find_lid176())).f
+    found = [(one.id, model.predict(one.text.replace("\n", "") + "\n", 1, 0.0, "strict")[0]) for one in unique]
+    english = [key for key, (score, label) in found if label == "__label__en" and score > 0.4]
+    assert [one.id for one in documents(run.artifacts["language"])] == english
+    assert 0 < len(english) < len(scraped)
+    assert len(unique) < len(kept)
+
+
+def test_its_shards_hold_every_document_in_the_order_of_arrival(run: DataRun) -> None:
+    arrived = [one.id for one in documents(run.artifacts["language"])]
+    assert [one.id for one in documents(run.artifacts["shard"])] == arrived
