@@ -15,7 +15,7 @@ def test_the_shortest_config():
         "model": "lid176",
         "max_chars": 2000,
         "per_paragraph": False,
-        "min_letters": 10,
+        "min_letters": 5,
         "newline": "space",
     }
 

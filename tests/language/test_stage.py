@@ -58,7 +58,7 @@ def test_documents_and_ledger(tmp_path):
     assert kept == [english._replace(lang="en"), french._replace(lang="fr")]
     assert [row._replace(value=round(row.value, 2)) for row in ledger] == [
         LedgerRow(german.id, "s", "language", "language_not_kept", 1.0, None, "de"),
-        LedgerRow(empty.id, "s", "language", "language_unknown", 0.0, 10.0, "unknown"),
+        LedgerRow(empty.id, "s", "language", "language_unknown", 0.0, 5.0, "unknown"),
     ]
     assert stats == {
         "documents_in": 4,
