@@ -1,7 +1,6 @@
 """What a stage shows in the Prefect UI at its end. The UI listens: a stage goes on when the server does not answer."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from prefect.exceptions import PrefectException
 
 from pretrain.artifact import Artifact
 from pretrain.errors import PretrainError
+from pretrain.language.by_source import language_rows
 from pretrain.pipeline import Outcome
 from pretrain.stage_report import reason_rows, source_rows
 
@@ -27,18 +27,6 @@ def publish_stats(outcome: Outcome) -> None:
     languages = language_rows(manifest.stats)
     if languages:
         shown(lambda: create_table_artifact(languages, key=f"{manifest.stage}-by-source", description=description))
-
-
-def language_rows(stats: dict[str, Any]) -> list[dict[str, Any]]:
-    """The documents of each language by source, most first: a row a language, a column a source."""
-    by_source: dict[str, dict[str, int]] = stats.get("languages_by_source", {})
-    totals = Counter[str]()
-    for counts in by_source.values():
-        totals.update(counts)
-    return [
-        {"language": name, **{source: counts.get(name, 0) for source, counts in by_source.items()}, "all": total}
-        for name, total in sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
-    ]
 
 
 def publish_funnel(outcome: Outcome, upstream: Artifact | None) -> None:

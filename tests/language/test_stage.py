@@ -94,7 +94,7 @@ def test_a_document_stays_from_the_lowest_score_of_its_language(found, reason, t
 
 
 def test_the_course_s_setting_joins_lines(tmp_path):
-    course = {"keep": {"en": 0.4}, "newline": "remove", "max_chars": None}
+    course = {"keep": {"en": 0.4}, "newline": "remove", "max_chars": None, "min_letters": 0}
     lines = documents("She\nsells\nsea\nshells\nby\nthe\nshore", "She sells sea shells by the shore")
     _, kept, ledger, _ = run(tmp_path / "remove", [lines], course)
     assert [document.id for document in kept] == [lines[1].id]

@@ -51,13 +51,13 @@ class ModelAtUrl(Config):
 class LanguageConfig(Config):
     """Which languages stay, and how they are identified.
 
-    The course "Pretraining LLMs" (lesson 2) is `{keep: {en: 0.4}, newline: remove, max_chars: null}`. It asks
-    for a score above 0.4, here it is at least 0.4: scores are 32-bit numbers, and none of those equals 0.4.
+    The course "Pretraining LLMs" (lesson 2) is `{keep: {en: 0.4}, newline: remove, max_chars: null, min_letters: 0}`.
+    It asks for a score above 0.4, here it is at least 0.4: scores are 32-bit numbers, and none of those equals 0.4.
 
-    `max_chars` beside the whole text, with lid176 (`benchmarks/language.py`; 327 documents of 6,000 characters in 73
-    languages, and 2,568 English technical and web documents of 2,200 in the middle): with 2000 the label is the same for
-    99.1 % and 100 % of them, and {en: 0.65} decides alike on 100 % and 99.1 %, {en: 0.4} on 99.7 % of the latter. With
-    1000 the labels are the same for 99.7 % and 100 %, with 4000 for all.
+    `max_chars` beside the whole text, with lid176 (`benchmarks/language.py`: 327 documents of 6,000 characters in 73
+    languages, and 2,568 English technical and web documents, 2,200 characters in the middle): with 2000 the label is
+    the same for 99.1 % and 100 % of them, and {en: 0.65} decides alike on 100 % and 99.1 %, {en: 0.4} on 100 % and
+    99.7 %. With 4000 every label is the same.
     """
 
     keep: dict[str, Score] = Field(

@@ -1,4 +1,4 @@
-from tasks.ui import language_rows
+from pretrain.language.by_source import language_rows
 
 
 def test_languages_by_source_as_a_table_most_documents_first():
