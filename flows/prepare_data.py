@@ -1,9 +1,10 @@
-"""Raw text to shards: download, filter, dedup, language, shard."""
+"""Raw text to shards: download, filter, dedup, language, decontaminate, shard."""
 
 from prefect import flow
 
 from pretrain.spec import RunSpec
 from tasks.adapter import ArtifactRef
+from tasks.decontaminate import decontaminate_documents
 from tasks.dedup import deduplicate
 from tasks.download import download_documents
 from tasks.filter import filter_documents
@@ -22,6 +23,8 @@ def prepare_data(spec: RunSpec) -> ArtifactRef:
         documents = deduplicate(spec, documents)
     if spec.wants("language"):
         documents = keep_languages(spec, documents)
+    if spec.wants("decontaminate"):
+        documents = decontaminate_documents(spec, documents)
     if spec.wants("shard"):
         documents = shard_documents(spec, documents)
     return documents

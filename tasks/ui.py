@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectException
 
 from pretrain.artifact import Artifact
 from pretrain.errors import PretrainError
+from pretrain.language.by_source import language_rows
 from pretrain.pipeline import Outcome
 from pretrain.stage_report import reason_rows, source_rows
 
@@ -23,6 +24,9 @@ def publish_stats(outcome: Outcome) -> None:
     rows = [{"name": name, "value": value} for name, value in _flat("", manifest.reported_stats())]
     description = f"{outcome.action}: {outcome.artifact.key}"
     shown(lambda: create_table_artifact(rows, key=f"{manifest.stage}-stats", description=description))
+    languages = language_rows(manifest.stats)
+    if languages:
+        shown(lambda: create_table_artifact(languages, key=f"{manifest.stage}-by-source", description=description))
 
 
 def publish_funnel(outcome: Outcome, upstream: Artifact | None) -> None:

@@ -15,7 +15,7 @@ from pretrain.recipe import Recipe
 from pretrain.stage import StageContext, Stats
 
 # The chain of document stages; an optional one that the recipe leaves out is stepped over.
-DOCUMENT_STAGES = ("download", "filter", "dedup", "language")
+DOCUMENT_STAGES = ("download", "filter", "dedup", "language", "decontaminate")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ NODES = (
     Node("filter", _after("filter"), has_external=True),
     Node("dedup", _after("dedup")),
     Node("language", _after("language"), has_external=True),
+    Node("decontaminate", _after("decontaminate"), has_external=True),
     Node("shard", _after("shard"), reads_seed=True),
     Node("tokenizer", _of(shard="shard"), has_external=True),
     Node("pack", _of(shard="shard", tokenizer="tokenizer")),

@@ -12,6 +12,7 @@ _LIBRARIES = {
     "filter": ("pyarrow", "numpy", "numba", "spacy"),
     "dedup": ("pyarrow", "numpy", "numba", "xxhash"),
     "language": ("pyarrow", "fasttext-community"),
+    "decontaminate": ("pyarrow", "numpy", "numba"),
     "shard": ("pyarrow", "numpy"),
     "tokenizer": ("tokenizers", "transformers"),
     "pack": ("tokenizers", "numpy", "pyarrow"),

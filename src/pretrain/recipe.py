@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pretrain.config import Config
+from pretrain.decontaminate.config import DecontaminateConfig
 from pretrain.dedup.config import DedupConfig
 from pretrain.download.config import DownloadConfig
 from pretrain.errors import RecipeError
@@ -36,6 +37,7 @@ class Recipe(Config):
     filter: FilterConfig | None = None
     dedup: DedupConfig | None = None
     language: LanguageConfig | None = None
+    decontaminate: DecontaminateConfig | None = None
     shard: ShardConfig
     tokenizer: TokenizerConfig
     pack: PackConfig

@@ -14,7 +14,9 @@ def test_the_shortest_config():
     assert config.identity() == {
         "keep": {"en": 0.65},
         "model": "lid176",
-        "max_chars": 4000,
+        "max_chars": 2000,
+        "per_paragraph": False,
+        "min_letters": 5,
         "newline": "space",
     }
 
@@ -30,7 +32,9 @@ def test_where_a_model_lies_is_not_its_identity():
     ("values", "message"),
     [
         ({"keep": {}}, "at least 1 item"),
-        ({"keep": {"eng": 0.65}}, "keep names eng, which lid176 does not know"),
+        ({"keep": {"eng": 0.65, "xyz": 0.5}}, "keep names xyz, which lid176 does not know"),
+        ({"keep": {"eng_Latn": 0.65}}, "keep names eng_Latn, but lid176 tells no scripts"),
+        ({"keep": {"eng": 0.65, "en": 0.5}}, "keep names a language twice: eng, en"),
         ({"keep": {"en": 65}}, "less than or equal to 1"),
         ({"keep": {"en": 0.65}, "max_chars": 0}, "greater than or equal to 1"),
         ({"keep": {"en": 0.65}, "newline": ""}, "'space' or 'remove'"),

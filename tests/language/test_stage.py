@@ -1,6 +1,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import fasttext
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,11 +9,12 @@ from hypothesis import strategies as st
 from pretrain.documents import Document, LedgerRow, document_id, read_documents, read_ledger
 from pretrain.errors import InputError
 from pretrain.external import Surroundings
-from pretrain.fasttext_model import Prediction
+from pretrain.fasttext_model import Prediction, load_model
 from pretrain.filehash import FileHashes
 from pretrain.language.config import LanguageConfig
-from pretrain.language.inputs import external_inputs
-from pretrain.language.stage import build, judge
+from pretrain.language.identification import Judge
+from pretrain.language.inputs import external_inputs, find_lid176
+from pretrain.language.stage import build
 from pretrain.runner import InlineRunner, LocalRunner
 from pretrain.stage import StageContext
 from pretrain.store import LocalStore
@@ -56,18 +58,21 @@ def test_documents_and_ledger(tmp_path):
     assert kept == [english._replace(lang="en"), french._replace(lang="fr")]
     assert [row._replace(value=round(row.value, 2)) for row in ledger] == [
         LedgerRow(german.id, "s", "language", "language_not_kept", 1.0, None, "de"),
-        LedgerRow(empty.id, "s", "language", "language_score_too_low", 0.12, 0.65, "en"),
+        LedgerRow(empty.id, "s", "language", "language_unknown", 0.0, 5.0, "unknown"),
     ]
     assert stats == {
         "documents_in": 4,
         "documents_out": 2,
         "documents_dropped": 2,
+        "documents_changed": 0,
         "bytes_in": len(ENGLISH) + len(GERMAN.encode()) + len(FRENCH.encode()),
         "bytes_out": len(ENGLISH) + len(FRENCH.encode()),
-        "dropped_by_reason": {"language_not_kept": 1, "language_score_too_low": 1},
-        "documents_by_language": {"de": 1, "en": 2, "fr": 1},
+        "dropped_by_reason": {"language_not_kept": 1, "language_unknown": 1},
+        "changed_by_reason": {},
+        "documents_by_language": {"de": 1, "en": 1, "fr": 1, "unknown": 1},
+        "languages_by_source": {"s": {"de": 1, "en": 1, "fr": 1, "unknown": 1}},
         "documents_by_source": {"s": 2},
-        "dropped_by_source": {"s": {"language_not_kept": 1, "language_score_too_low": 1}},
+        "dropped_by_source": {"s": {"language_not_kept": 1, "language_unknown": 1}},
     }
 
 
@@ -81,14 +86,15 @@ def test_documents_and_ledger(tmp_path):
     ],
 )
 def test_a_document_stays_from_the_lowest_score_of_its_language(found, reason, threshold):
-    [document] = documents("text")
-    row = judge(document, found, LanguageConfig(keep={"en": 0.65, "fr": 0.0}), "language")
-    expected = LedgerRow(document.id, "s", "language", reason, found.score, threshold, found.label) if reason else None
-    assert row == expected
+    judge = Judge(load_model(find_lid176(), "language.model"), LanguageConfig(keep={"en": 0.65, "fr": 0.0}))
+    judgement = judge.judge("text", found)
+    assert judgement.text == (None if reason else "text")
+    assert (judgement.reason, judgement.value, judgement.evidence) == (reason, found.score, found.label)
+    assert not reason or judgement.threshold == threshold
 
 
 def test_the_course_s_setting_joins_lines(tmp_path):
-    course = {"keep": {"en": 0.4}, "newline": "remove", "max_chars": None}
+    course = {"keep": {"en": 0.4}, "newline": "remove", "max_chars": None, "min_letters": 0}
     lines = documents("She\nsells\nsea\nshells\nby\nthe\nshore", "She sells sea shells by the shore")
     _, kept, ledger, _ = run(tmp_path / "remove", [lines], course)
     assert [document.id for document in kept] == [lines[1].id]
@@ -104,8 +110,6 @@ def test_only_the_start_of_a_text_counts(tmp_path):
 
 
 def test_a_language_that_another_model_does_not_know_is_refused(tmp_path):
-    from pretrain.language.inputs import find_lid176
-
     config = {"keep": {"eng_Latn": 0.5}, "model": {"path": str(find_lid176())}}
     with pytest.raises(InputError, match=r"keep names eng_Latn, .* its 176 labels \(af, als, am, "):
         run(tmp_path, [documents(ENGLISH)], config)
@@ -119,21 +123,40 @@ def test_workers_do_not_change_a_byte(tmp_path):
         assert run(tmp_path / "pool", parts, config, runner) == inline
 
 
-TEXTS = st.sampled_from([ENGLISH, GERMAN, FRENCH]) | st.text(max_size=30)
+def test_a_model_with_labels_of_language_and_script(tmp_path):
+    lines = ["__label__eng_Latn the river and the stone", "__label__cmn_Hani 河 与 石 在 山"] * 20
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    options = {"minCount": 1, "dim": 4, "epoch": 20, "thread": 1, "verbose": 0}
+    trained = fasttext.train_supervised(input=str(tmp_path / "train.txt"), lr=1.0, **options)
+    trained.save_model(str(tmp_path / "own.bin"))
+    texts = documents("the river and the stone", "河 与 石 在 山")
+    config = {"keep": {"zho": 0.5}, "model": {"path": str(tmp_path / "own.bin")}, "min_letters": 1}
+    stats, kept, ledger, _ = run(tmp_path / "store", [texts], config)
+    assert [(document.id, document.lang) for document in kept] == [(texts[1].id, "zh")]
+    assert [(row.reason, row.evidence) for row in ledger] == [("language_not_kept", "eng_Latn")]
+    assert stats["languages_by_source"] == {"s": {"en": 1, "zh": 1}}
+
+
+PIECES = st.sampled_from([ENGLISH, GERMAN, FRENCH]) | st.text(max_size=30)
+TEXTS = st.lists(PIECES, max_size=3).map("\n\n".join)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.lists(TEXTS, max_size=5), max_size=3), st.sampled_from([0.0, 0.3, 1.0]))
-def test_every_document_is_kept_or_in_the_ledger(parts, minimum):
+@given(st.lists(st.lists(TEXTS, max_size=5), max_size=3), st.sampled_from([0.0, 0.3, 1.0]), st.booleans())
+def test_every_document_is_kept_or_in_the_ledger(parts, minimum, per_paragraph):
     docs = [
         [Document(document_id("s", str(p), i), text, "s") for i, text in enumerate(part)]
         for p, part in enumerate(parts)
     ]
     with TemporaryDirectory() as folder:
-        stats, kept, ledger, _ = run(Path(folder), docs, {"keep": {"en": minimum, "de": minimum}})
+        stats, kept, ledger, _ = run(
+            Path(folder), docs, {"keep": {"en": minimum, "de": minimum}, "per_paragraph": per_paragraph}
+        )
     every = [document for part in docs for document in part]
-    dropped = {row.id for row in ledger}
+    changed = {row.id for row in ledger if row.reason == "language_paragraphs_removed"}
+    dropped = {row.id for row in ledger} - changed
     assert [document.id for document in kept] == [document.id for document in every if document.id not in dropped]
-    assert len(kept) + len(ledger) == len(every) == stats["documents_in"]
+    assert len(kept) + len(ledger) - len(changed) == len(every) == stats["documents_in"]
     assert sum(stats["documents_by_language"].values()) == len(every)
-    assert sum(stats["dropped_by_reason"].values()) == len(ledger) == stats["documents_dropped"]
+    assert sum(stats["dropped_by_reason"].values()) == len(dropped) == stats["documents_dropped"]
+    assert stats["documents_changed"] == len(changed)

@@ -1,6 +1,7 @@
 """The commands that need no orchestrator. `flows.main` adds `run`, which goes through Prefect.
 
-Every command takes `--store` and `--json`; with `--json`, stdout carries one JSON object and nothing else.
+Every command takes `--store` (but `train-classifier`, which has no use for one) and `--json`; with `--json`, stdout
+carries one JSON object and nothing else.
 """
 
 import typer
@@ -11,6 +12,7 @@ from pretrain.cli.funnel import funnel_command
 from pretrain.cli.gc import gc_command
 from pretrain.cli.plan import plan_command
 from pretrain.cli.sample import sample_command
+from pretrain.cli.train_classifier import train_classifier_command
 from pretrain.cli.transfer import export_command, import_command
 from pretrain.cli.why import why_command
 
@@ -33,3 +35,4 @@ app.command("gc")(gc_command)
 app.command("export")(export_command)
 app.command("import")(import_command)
 app.command("sample")(sample_command)
+app.command("train-classifier")(train_classifier_command)

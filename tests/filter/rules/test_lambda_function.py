@@ -8,8 +8,11 @@ from pretrain.errors import InputError, RuleError
 from pretrain.external import Surroundings
 from pretrain.filehash import FileHashes
 from pretrain.filter.rules.lambda_function import LambdaConfig
+from pretrain.runner import LocalRunner
 from pretrain.store import LocalStore
+from tests.data_run import run_data_stages
 from tests.filter.judging import Drop, drop_of, judgement_of, metrics_of, rewritten
+from tests.tiny import write_recipe
 
 SOURCE = """
 from pretrain.filter.verdict import Rewrite
@@ -185,6 +188,23 @@ def test_a_wrong_path_is_an_error_of_the_plan(around, tmp_path, function, messag
 def test_a_path_that_is_none_is_refused_with_the_recipe(function):
     with pytest.raises(ValidationError, match="String should match pattern"):
         LambdaConfig(function=function)
+
+
+def test_workers_import_it_from_the_folder_of_the_recipe(tmp_path):
+    path = tmp_path / "beside_the_recipe.py"
+    path.write_text("def f(text, document): return document.metadata['id'].endswith('7')\n")
+    rule = {"rule": "lambda", "function": "beside_the_recipe:f"}
+    recipe = write_recipe(tmp_path, filter={"rules": [rule]}, download={"max_bad_fraction": 1})
+    with LocalRunner(1) as runner:
+        run = run_data_stages(recipe, tmp_path / "store", until="filter", runner=runner)
+        assert run.artifacts["filter"].manifest.stats["dropped_by_reason"] == {
+            "f": 26
+        }  # of 240 documents and 24 copies
+        path.write_text("def f(text): return 1 / 0\n")
+        with pytest.raises(
+            RuleError, match=r"'beside_the_recipe:f' raised ZeroDivisionError: .* document [0-9a-f]{32}"
+        ):
+            run_data_stages(recipe, tmp_path / "store", until="filter", runner=runner)
 
 
 def test_a_module_that_cannot_be_imported_or_changes_between_two_runs(tmp_path, monkeypatch):

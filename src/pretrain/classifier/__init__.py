@@ -1,0 +1,1 @@
+"""Trains the fastText classifiers that the filter rule `quality_classifier` applies, from two labelled corpora."""

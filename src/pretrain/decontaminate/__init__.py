@@ -1,0 +1,1 @@
+"""Finds text of evaluation items in documents by word n-grams, and drops, cuts or reports it."""

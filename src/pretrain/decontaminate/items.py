@@ -1,0 +1,102 @@
+"""Evaluation items and the passages of text that stand for them."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pretrain.decontaminate.config import TaskFile
+from pretrain.decontaminate.rows import read_rows
+from pretrain.errors import InputError
+from pretrain.external import ExternalFile
+
+
+class Item(NamedTuple):
+    """One evaluation item: its id, unique in its task, and the passages that are looked for."""
+
+    id: str
+    passages: tuple[str, ...]
+
+
+def read_items(task: TaskFile, files: Sequence[ExternalFile]) -> list[Item]:
+    """The items of a task in order of first appearance, each with its distinct passages.
+
+    Raises:
+        InputError: a file cannot be read, no row has one of the fields, or a row lacks the id.
+    """
+    passages: dict[str, dict[str, None]] = {}
+    unseen = dict.fromkeys(map(_shown, task.fields))
+    num_rows = 0
+    for number, row in enumerate(_rows(files)):
+        num_rows += 1
+        found = passages.setdefault(_id_of(task, row, number), {})
+        for entry in task.fields:
+            for text in _passages(task, entry, row):
+                unseen.pop(_shown(entry), None)
+                found[text] = None
+    if unseen:
+        raise InputError(
+            f"decontaminate.tasks: none of the {num_rows} rows of the task {task.name} has a text at "
+            f"{', '.join(unseen)}; correct its fields"
+        )
+    return [Item(name, tuple(texts)) for name, texts in passages.items()]
+
+
+def values_at(row: Any, key: str) -> list[str]:
+    """The texts at a key of a row: dots lead into mappings, and into every element of a list of them.
+
+    A text or number gives itself, a list each of its texts, a mapping its keys, null nothing.
+    """
+    found = [row]
+    for name in key.split("."):
+        found = [child for value in found for child in _children(value, name)]
+    return [text for value in found for text in _texts(value)]
+
+
+def _rows(files: Sequence[ExternalFile]) -> Iterator[dict[str, Any]]:
+    for file in sorted(files, key=lambda file: file.name):
+        yield from read_rows(file)
+
+
+def _passages(task: TaskFile, entry: str | tuple[str, ...], row: Mapping[str, Any]) -> Iterator[str]:
+    keys = (entry,) if isinstance(entry, str) else entry
+    for texts in itertools.product(*(values_at(row, key) for key in keys)):
+        passage = " ".join(texts)
+        if task.blank is not None and task.blank in passage:
+            for filling in (text for key in task.blank_fields for text in values_at(row, key)):
+                yield passage.replace(task.blank, filling)
+        else:
+            yield passage
+
+
+def _id_of(task: TaskFile, row: Mapping[str, Any], number: int) -> str:
+    if task.id is None:
+        return str(number)
+    values = values_at(row, task.id)
+    if len(values) != 1:
+        raise InputError(
+            f"decontaminate.tasks: row {number} of the task {task.name} has {len(values)} values at its id "
+            f"{task.id}, not one; correct id, or leave it out"
+        )
+    return values[0]
+
+
+def _children(value: Any, name: str) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [value[name]] if name in value else []
+    if isinstance(value, list):
+        return [child for item in value for child in _children(item, name)]
+    return []
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _texts(item)]
+    if isinstance(value, Mapping):
+        return [str(key) for key in value]
+    return [] if value is None or isinstance(value, bool) else [str(value)]
+
+
+def _shown(entry: str | tuple[str, ...]) -> str:
+    return entry if isinstance(entry, str) else "[" + ", ".join(entry) + "]"
