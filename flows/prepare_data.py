@@ -19,12 +19,13 @@ def prepare_data(spec: RunSpec) -> ArtifactRef:
     documents = download_documents(spec)
     if spec.wants("filter"):
         documents = filter_documents(spec, documents)
+    deduplicated = None
     if spec.wants("dedup"):
-        documents = deduplicate(spec, documents)
+        documents = deduplicated = deduplicate(spec, documents)
     if spec.wants("language"):
         documents = keep_languages(spec, documents)
     if spec.wants("decontaminate"):
         documents = decontaminate_documents(spec, documents)
     if spec.wants("shard"):
-        documents = shard_documents(spec, documents)
+        documents = shard_documents(spec, documents, deduplicated)
     return documents

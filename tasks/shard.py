@@ -6,6 +6,7 @@ from tasks.policy import stage_task
 
 
 @stage_task("shard", tags=["data"])
-def shard_documents(spec: RunSpec, documents: ArtifactRef) -> ArtifactRef:
+def shard_documents(spec: RunSpec, documents: ArtifactRef, deduplicated: ArtifactRef | None = None) -> ArtifactRef:
     """Shuffles documents into equal shards, train and validation."""
-    return run_stage(spec, "shard", documents=documents)
+    clusters = {"clusters": deduplicated} if deduplicated is not None else {}
+    return run_stage(spec, "shard", documents=documents, **clusters)

@@ -78,6 +78,12 @@ def _of(**roles: str) -> Callable[[Recipe], Mapping[str, str]]:
     return lambda recipe: roles
 
 
+def _shard_inputs(recipe: Recipe) -> Mapping[str, str]:
+    """The last document stage, and the dedup stage for its clusters where that is an earlier one."""
+    inputs = _after("shard")(recipe)
+    return inputs if recipe.dedup is None or "dedup" in inputs.values() else {**inputs, "clusters": "dedup"}
+
+
 def _eval_inputs(recipe: Recipe) -> Mapping[str, str]:
     baselines = recipe.eval.baselines if recipe.eval is not None else ()
     return {"shard": "shard", "train": "train", **{name: name for name in baselines}}
@@ -89,7 +95,7 @@ NODES = (
     Node("dedup", _after("dedup")),
     Node("language", _after("language"), has_external=True),
     Node("decontaminate", _after("decontaminate"), has_external=True),
-    Node("shard", _after("shard"), reads_seed=True),
+    Node("shard", _shard_inputs, reads_seed=True),
     Node("tokenizer", _of(shard="shard"), has_external=True),
     Node("pack", _of(shard="shard", tokenizer="tokenizer")),
     Node("init", _of(tokenizer="tokenizer"), reads_seed=True, has_external=True),

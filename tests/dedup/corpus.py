@@ -1,5 +1,6 @@
 """Small corpora, and the whole stage over them in this process."""
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pretrain.runner import InlineRunner, Runner
 from pretrain.stage import StageContext
 from pretrain.store import LocalStore
 from tests.document_artifact import make_document_artifact
+from tests.sequences.stage_inputs import finished
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnrstx"]
 
@@ -41,22 +43,31 @@ class Outcome(NamedTuple):
 
     def bytes_by_path(self) -> dict[str, bytes]:
         files = (
-            path for name in ("data", "ledger", "clusters", "signatures") for path in self.folder.glob(f"{name}/*")
+            path
+            for name in ("data", "ledger", "clusters", "signatures")
+            for path in self.folder.glob(f"{name}/**/*.parquet")
         )
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
 
 
 def deduplicate(
-    folder: Path, parts: Sequence[Sequence[Document]], config: DedupConfig, runner: Runner | None = None
+    folder: Path,
+    parts: Sequence[Sequence[Document]],
+    config: DedupConfig,
+    runner: Runner | None = None,
+    key: str = "dedup/x",
 ) -> Outcome:
     store = LocalStore(folder)
     context = make_context(store, make_document_artifact(store, "filter", parts), config, runner)
+    context = dataclasses.replace(context, artifact_key=key)
     stats = build(context)
+    manifest = finished(context, stats).manifest.model_copy(update={"config": config.identity()})
+    store.write_bytes(f"{key}/manifest.json", manifest.to_bytes())
     written = store.root / context.artifact_key
     return Outcome(
         kept=[d for path in sorted(written.glob("data/*")) for d in read_documents(path)],
         ledger=[row for path in sorted(written.glob("ledger/*")) for row in read_ledger(path)],
-        clusters=pq.read_table(written / "clusters/part-00000.parquet").to_pylist(),
+        clusters=[row for path in sorted(written.glob("clusters/*")) for row in pq.read_table(path).to_pylist()],
         stats=stats,
         folder=written,
     )

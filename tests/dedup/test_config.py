@@ -20,11 +20,18 @@ def test_null_switches_a_step_off():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"exact": None, "minhash": None}, "both steps are null"),
+        ({"exact": None, "minhash": None}, "all steps are null"),
         ({"keep": {"prefer_sources": ["a", "a"]}}, "names a source twice"),
-        ({"keep": {"order": "shortest"}}, "'longest' or 'first'"),
+        ({"keep": {"order": "shortest"}}, "'longest', 'first' or 'lowest_id'"),
         ({"exact": {"normalize": "lower"}}, "casefold_punctuation_digits"),
         ({"minhash": {"threshold": 0.0}}, "greater than 0"),
+        ({"keep": {"copies": "all_but"}}, "needs the sources that may lose documents"),
+        ({"keep": {"removable_sources": ["web"]}}, "the others take none"),
+        ({"minhash": {"signature": "datatrove", "unit": "character"}}, "is made of words"),
+        ({"minhash": {"signature": "datatrove", "seed": 1 << 32}}, "below 2\\^32"),
+        ({"segments": {}, "against": ["dedup/0"]}, "finished artifacts are never edited"),
+        ({"keep": {"copies": "none"}, "against": ["dedup/0"]}, "finished artifacts are never edited"),
+        ({"memory_limit_bytes": 1 << 20}, "greater than or equal to 536870912"),
         ({"minhash": {"ngrams": 5}}, "Extra inputs are not permitted"),
     ],
 )
@@ -36,4 +43,14 @@ def test_wrong_values_are_refused(values, message):
 def test_identity_holds_every_value_that_bears_on_the_result():
     identity = DedupConfig(minhash=MinHashConfig(seed=7), keep=KeepConfig(prefer_sources=("wiki", "web"))).identity()
     assert identity["minhash"]["seed"] == 7
-    assert identity["keep"] == {"prefer_sources": ["wiki", "web"], "order": "longest"}
+    assert identity["keep"] == {
+        "prefer_sources": ["wiki", "web"],
+        "quality_key": None,
+        "order": "longest",
+        "copies": "first",
+        "removable_sources": [],
+    }
+
+
+def test_the_memory_limit_bears_on_no_result():
+    assert DedupConfig(memory_limit_bytes=1 << 30).identity() == DedupConfig().identity()

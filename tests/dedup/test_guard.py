@@ -3,7 +3,7 @@ import random
 import pytest
 
 from pretrain.dedup.config import DedupConfig, MinHashConfig
-from pretrain.dedup.guard import most_common_span
+from pretrain.dedup.guard import most_common_spans
 from pretrain.errors import StageError
 from tests.dedup.corpus import deduplicate, documents_of, sentence
 
@@ -48,13 +48,18 @@ def test_exact_copies_never_fail(tmp_path):
     assert deduplicate(tmp_path, [same], guarded()).stats["dropped_by_reason"] == {"exact_duplicate": 39}
 
 
-def test_the_span_is_the_longest_run_of_the_most_common_ngrams():
+def test_a_span_is_a_run_of_equally_common_ngrams():
     keeper = "Intro words here. The quick brown fox jumps over it! Then more."
     texts = [
         "the quick brown fox jumps over it today",
         "see how the quick brown fox jumps over it",
         "nothing alike",
     ]
-    assert most_common_span(keeper, texts, 3) == ("The quick brown fox jumps over it", 2)
-    assert most_common_span("", texts, 3) == ("", 0)
-    assert most_common_span("two words", ["two words"], 5) == ("two words", 1)
+    assert most_common_spans(keeper, texts, 3) == [("The quick brown fox jumps over it", 2)]
+    assert most_common_spans("", texts, 3) == []
+    assert most_common_spans("two words", ["two words"], 5) == [("two words", 1)]
+
+
+def test_spans_come_by_how_many_texts_share_them():
+    texts = ["a b c d x y z", "a b c d", "q w e x y z"]
+    assert most_common_spans("a b c d q w e x y z", texts, 2) == [("a b c d", 2), ("x y z", 2), ("q w e x", 1)]

@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 
 from pretrain.dedup.config import DedupConfig, ExactConfig, MinHashConfig
-from pretrain.documents import Document
+from pretrain.documents import Document, document_id
 from tests.dedup.corpus import deduplicate
 from tests.dedup.real_corpora import corpus_file
 from tests.dedup.test_stage import check_soundness, ngrams
@@ -18,7 +18,7 @@ STUB = "This file was moved to"
 def read_corpus(name):
     with gzip.open(corpus_file(name), "rt") as lines:
         rows = [json.loads(line) for line in lines]
-    return [Document(row["id"], row["text"], row["source"], row["url"]) for row in rows]
+    return [Document(document_id("", name, n), row["text"], row["source"], row["url"]) for n, row in enumerate(rows)]
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ r"""The hash family of MinHash as compiled loops over integer arrays. All values
                (Dietzfelbinger et al. 1997)
     band key   polynomial of the rows of a band, mixed
 
+A character is hashed as its code point, mixed.
+
 `mix` is the finaliser of splitmix64 (Steele et al. 2014), and a_k, b_k are the outputs of splitmix64 from
 the seed. Words are hashed inside the loop that finds them, not by a library's call each: that call alone
 would cost more than everything else here together. Python's hash() differs between processes and has no
@@ -18,16 +20,13 @@ calls.
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-UInt64Array = NDArray[np.uint64]
+from pretrain.dedup.compiled import compiled
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+UInt64Array = NDArray[np.uint64]
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -39,15 +38,6 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x00000100000001B3)
 _ZERO, _U27, _U30, _U31, _U32 = (np.uint64(value) for value in (0, 27, 30, 31, 32))
-
-
-def _compiled(function: _F) -> _F:
-    """Compiles on first call; the machine code is kept beside the source or in the user's cache folder."""
-    try:
-        compiled: Any = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither place can be written (a read-only install without a home): compile in each process
-        compiled = numba.njit(nogil=True)(function)
-    return cast("_F", compiled)
 
 
 @functools.cache
@@ -64,6 +54,12 @@ def hash_words(text: str) -> UInt64Array:
     return _hash_words(data, word_characters())
 
 
+def hash_characters(text: str) -> UInt64Array:
+    """The hash of every character of a lower-cased text, a run of whitespace as one space. Shape (num_characters,)."""
+    data = np.frombuffer(" ".join(text.lower().split()).encode("utf-32-le"), np.uint32)
+    return _hash_codes(data)
+
+
 def permutations(seed: int, count: int) -> tuple[UInt64Array, UInt64Array]:
     """Multipliers (odd) and offsets of `count` hash functions, each of shape (count,)."""
     values = [_splitmix64(seed, position) for position in range(2 * count)]
@@ -71,7 +67,7 @@ def permutations(seed: int, count: int) -> tuple[UInt64Array, UInt64Array]:
     return multipliers, np.array(values[1::2], np.uint64)
 
 
-@_compiled
+@compiled
 def ngram_hashes(words: UInt64Array, ngram: int) -> UInt64Array:
     """The hash of every n-gram, in order, repeats included.
 
@@ -93,7 +89,7 @@ def ngram_hashes(words: UInt64Array, ngram: int) -> UInt64Array:
     return hashes
 
 
-@_compiled
+@compiled
 def minhash(ngrams: UInt64Array, multipliers: UInt64Array, offsets: UInt64Array) -> NDArray[np.uint32]:
     """The MinHash values of a set of n-gram hashes. Shape (num_permutations,)."""
     minima = np.full(len(multipliers), 0xFFFFFFFF, np.uint32)
@@ -105,8 +101,20 @@ def minhash(ngrams: UInt64Array, multipliers: UInt64Array, offsets: UInt64Array)
     return minima
 
 
-@_compiled
-def band_keys(minima: NDArray[np.uint32], bands: int) -> UInt64Array:
+@compiled
+def minhash_modulo(ngrams: UInt64Array, multipliers: UInt64Array, offsets: UInt64Array, modulus: int) -> UInt64Array:
+    """The MinHash values of (a h + b mod 2^64) mod `modulus`. Shape (num_permutations,)."""
+    minima = np.full(len(multipliers), np.uint64(modulus), np.uint64)
+    for index in range(len(ngrams)):
+        ngram = ngrams[index]
+        for row in range(len(minima)):
+            value = (multipliers[row] * ngram + offsets[row]) % np.uint64(modulus)
+            minima[row] = min(minima[row], value)
+    return minima
+
+
+@compiled
+def band_keys(minima: NDArray[np.unsignedinteger], bands: int) -> UInt64Array:
     """One key a band; equal keys mean (but for 2^-64) equal rows. Shape (bands,)."""
     rows = len(minima) // bands
     keys = np.empty(bands, np.uint64)
@@ -118,7 +126,7 @@ def band_keys(minima: NDArray[np.uint32], bands: int) -> UInt64Array:
     return keys
 
 
-@_compiled
+@compiled
 def count_common(left: UInt64Array, right: UInt64Array) -> int:
     """The number of values in both of two strictly increasing arrays."""
     common, i, j = 0, 0, 0
@@ -134,16 +142,25 @@ def count_common(left: UInt64Array, right: UInt64Array) -> int:
     return common
 
 
-@_compiled
+@compiled
 def _mix(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> _U30)) * _MIX_1
     value = (value ^ (value >> _U27)) * _MIX_2
     return value ^ (value >> _U31)
 
 
-@_compiled
+@compiled
+def _hash_codes(codes: NDArray[np.uint32]) -> UInt64Array:
+    hashes = np.empty(len(codes), np.uint64)
+    for index in range(len(codes)):
+        hashes[index] = _mix(np.uint64(codes[index]) + _BASE)
+    return hashes
+
+
+@compiled
 def _hash_words(data: NDArray[np.uint8], is_word: NDArray[np.bool_]) -> UInt64Array:
-    hashes = np.empty((len(data) + 1) // 2, np.uint64)
+    # Words of text are longer than this allows for; room for the shortest would be four times the text's bytes.
+    hashes = np.empty(len(data) // 5 + 16, np.uint64)
     count, position, in_word = 0, 0, False
     value = _FNV_OFFSET
     while position < len(data):
@@ -163,6 +180,8 @@ def _hash_words(data: NDArray[np.uint8], is_word: NDArray[np.bool_]) -> UInt64Ar
             for offset in range(width):
                 value = (value ^ np.uint64(data[position + offset])) * _FNV_PRIME
         elif in_word:
+            if count == len(hashes) - 1:
+                hashes = np.concatenate((hashes, np.empty(len(hashes), np.uint64)))
             hashes[count] = _mix(value)
             count, in_word, value = count + 1, False, _FNV_OFFSET
         position += width

@@ -1,116 +1,102 @@
-"""Removes duplicates: signatures, groups, candidate pairs, verification, decision, removal.
+"""Removes duplicates: exact copies, repeated segments, near copies; then decides and writes.
 
-    signatures/      hashes and LSH keys of every document              a unit a part
-    scratch/         groups of equal texts and of equal words           a unit a kind and partition of keys
-                     pairs that share an LSH bucket                     a unit some bands, or part of one
-                     the same, each pair once                           one unit
-                     n-gram sets of the documents in pairs              a unit a part
-                     pairs that reach the Jaccard threshold             a unit 262,144 pairs
-    clusters/        what stays for what                                one unit
-    data/, ledger/                                                      a unit a part
+    signatures/documents/   id, source, length and hash of every document          a unit a part
+    scratch/exact           hashes, shuffled; documents with the same one          a group of parts; a partition
+    scratch/segments        hashes of segments, shuffled; those to cut             a part; a partition
+    signatures/minhash/     LSH keys of every document that is left                a unit a part
+    scratch/words           documents with the same words                          a group of parts; a partition
+    scratch/bands           band keys, shuffled; pairs that share a bucket         a group of parts; a partition
+    scratch/candidates      those pairs, each once                                 a range of documents
+    scratch/ngrams          n-gram sets of the documents in pairs                  a group of parts
+    scratch/verified        pairs that reach the threshold                         262,144 pairs
+    scratch/components      connected documents                                    one unit
+    scratch/relations       what is known of them, shuffled                        a group of parts
+    scratch/decisions       what goes for what                                     a partition of components
+    clusters/               the cluster table                                      524,288 documents, or more
+    data/, ledger/                                                                 a unit a part
 
-How the work is cut follows from the corpus and the config alone, so that output never depends on the workers.
+Groups, partitions and ranges are cut to the memory limit. The files of the artifact follow from documents and config
+alone, whatever the limit, the workers and the order in which units end.
 """
 
-from typing import NamedTuple
-
-from pretrain.artifact import Artifact
-from pretrain.dedup.candidates import MergeUnit, band_units, merge_pairs, pair_bands
+from pretrain.dedup.against import corpus_parts, open_against
 from pretrain.dedup.config import DedupConfig, MinHashConfig
-from pretrain.dedup.decision import DecisionUnit, decide_duplicates
-from pretrain.dedup.groups import GroupUnit, group_partition, num_partitions
-from pretrain.dedup.removal import RemovalUnit, remove_duplicates
-from pretrain.dedup.signatures import EXACT_COLUMNS, WORDS_COLUMNS, Corpus, SignatureUnit, sign_part
-from pretrain.dedup.verification import NgramUnit, cut_ngrams, verify_pairs, verify_units
-from pretrain.stage import StageContext, Stats, part_name, sum_stats
+from pretrain.dedup.corpus import make_layout
+from pretrain.dedup.listing import ListingUnit, list_documents
+from pretrain.dedup.outcome import Findings, write_outcome
+from pretrain.dedup.phases import Phases
+from pretrain.stage import Receipt, StageContext, Stats, sum_stats
 
 
 def build(context: StageContext[DedupConfig]) -> Stats:
     """Deduplicates the artifact in the role `documents`.
 
     Returns:
-        documents_in, documents_out, documents_dropped, bytes_in and bytes_out (of UTF-8 text),
-        dropped_by_reason; documents_by_source (kept) and dropped_by_source, by reason; candidate_pairs,
-        verified_pairs, capped_buckets, clusters, largest_cluster.
+        documents_in, documents_out, documents_dropped, documents_changed, bytes_in and bytes_out (of UTF-8 text),
+        dropped_by_reason, changed_by_reason; documents_by_source (kept) and dropped_by_source, by reason;
+        documents_signed, repeated_segments, candidate_pairs, verified_pairs, capped_buckets, clusters,
+        largest_cluster.
 
     Raises:
-        StageError: near-duplicate removal would take most of a source for copies of one document.
+        StageError: near-duplicate removal would take most of a source for copies of one document, or a step needs
+            more memory than the limit.
+        UsageError: an artifact of `against` cannot be used.
     """
-    artifact, config = context.inputs["documents"], context.config
-    parts = list(enumerate(artifact.parts()))
-    corpus = Corpus(tuple(part.rows for _, part in parts))
-    signed = sum_stats(
-        context.run_units(
-            [(f"signatures-{i:05d}", SignatureUnit(artifact, part, i, config)) for i, part in parts],
-            sign_part,
-            label="parts signed",
-        )
-    )
-    exact_groups = _find_groups(context, corpus, "exact") if config.exact is not None else ()
-    near = _Near((), (), {})
+    config = context.config
+    parts = corpus_parts(context.inputs["documents"], open_against(context.store, config))
+    listing = [(f"documents-{part.number:05d}", ListingUnit(part, config)) for part in parts if not part.is_old]
+    listed = sum_stats(context.run_units(listing, list_documents, label="parts listed"))
+    by_source = listed.pop("documents_in_by_source", {})
+    phases = Phases(context, make_layout(parts, config.memory_limit_bytes))
+    exact = phases.relate_exact() if config.exact is not None else []
+    edits: list[Receipt] = []
+    counts: Stats = {}
+    if config.segments is not None:
+        edits = phases.find_segments(exact, config.segments, listed.get("bytes_in", 0))
+        counts["repeated_segments"] = sum(receipt.stats["repeated_segments"] for receipt in edits)
+    same_words: list[Receipt] = []
+    links: list[Receipt] = []
     if config.minhash is not None:
-        near = _find_near(context, artifact, corpus, config.minhash)
-    by_source = signed.pop("documents_by_source", {})
-    unit = DecisionUnit(artifact, corpus, config, exact_groups, near.words_groups, near.verified, by_source)
-    decided = sum_stats(context.run_units([("decision", unit)], decide_duplicates, label="decisions"))
-    removed = sum_stats(
-        context.run_units(
-            [(part_name(i), RemovalUnit(artifact, part, i, corpus)) for i, part in parts],
-            remove_duplicates,
-            label="parts written",
-        )
-    )
-    return _NOTHING | signed | near.stats | decided | removed
+        same_words, links, near_counts = _find_near(phases, exact, edits, config.minhash)
+        counts |= near_counts
+    written = write_outcome(phases, Findings(by_source, exact, edits, same_words, links))
+    return _NOTHING | listed | counts | written
 
 
 _NOTHING: Stats = {
     "documents_in": 0,
     "documents_out": 0,
     "documents_dropped": 0,
+    "documents_changed": 0,
     "bytes_in": 0,
     "bytes_out": 0,
     "dropped_by_reason": {},
+    "changed_by_reason": {},
     "documents_by_source": {},
     "dropped_by_source": {},
+    "documents_signed": 0,
+    "repeated_segments": 0,
     "candidate_pairs": 0,
     "verified_pairs": 0,
     "capped_buckets": 0,
 }
 
 
-class _Near(NamedTuple):
-    """Names of the files with groups of equal words and with verified pairs, and counts."""
-
-    words_groups: tuple[str, ...]
-    verified: tuple[str, ...]
-    stats: Stats
-
-
-def _find_groups(context: StageContext[DedupConfig], corpus: Corpus, kind: str) -> tuple[str, ...]:
-    columns = EXACT_COLUMNS if kind == "exact" else WORDS_COLUMNS
-    total = num_partitions(corpus)
-    units = [
-        GroupUnit(corpus, f"{kind}-{partition:05d}", columns, kind == "words", partition, total)
-        for partition in range(total)
-    ]
-    context.run_units([(unit.name, unit) for unit in units], group_partition, label=f"partitions by {kind}")
-    return tuple(unit.name for unit in units)
-
-
-def _find_near(context: StageContext[DedupConfig], artifact: Artifact, corpus: Corpus, config: MinHashConfig) -> _Near:
-    words_groups = _find_groups(context, corpus, "words")
-    bands = band_units(corpus, config.bands, words_groups, config.max_bucket_leaders, context.config.keep)
-    paired = context.run_units([(unit.name, unit) for unit in bands], pair_bands, label="band partitions")
-    merge = MergeUnit(tuple(unit.name for unit in bands))
-    merged = context.run_units([("candidates", merge)], merge_pairs, label="candidate lists")
-    num_pairs = int(merged[0].stats["candidate_pairs"])
-    if num_pairs == 0:
-        return _Near(words_groups, (), sum_stats([*paired, *merged]))
-    ngrams = [
-        (f"ngrams-{i:05d}", NgramUnit(artifact, part, i, corpus, config.ngram))
-        for i, part in enumerate(artifact.parts())
-    ]
-    context.run_units(ngrams, cut_ngrams, label="parts cut into n-grams")
-    units = verify_units(corpus, num_pairs, config.threshold)
-    verified = context.run_units([(unit.name, unit) for unit in units], verify_pairs, label="verifications")
-    return _Near(words_groups, tuple(unit.name for unit in units), sum_stats([*paired, *merged, *verified]))
+def _find_near(
+    phases: Phases, exact: list[Receipt], edits: list[Receipt], config: MinHashConfig
+) -> tuple[list[Receipt], list[Receipt], Stats]:
+    signed = phases.sign(exact, edits, config)
+    same_words = phases.same_words()
+    pairs = phases.pair(same_words, config)
+    candidates = phases.candidates(pairs)
+    links = phases.verify(candidates, edits, config) if candidates else []
+    counts: Stats = {
+        name: sum(receipt.stats[name] for receipt in receipts)
+        for name, receipts in (
+            ("documents_signed", signed),
+            ("capped_buckets", pairs),
+            ("candidate_pairs", candidates),
+            ("verified_pairs", links),
+        )
+    }
+    return same_words, links, counts

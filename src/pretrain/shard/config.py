@@ -25,7 +25,8 @@ class ShardConfig(Config):
         default=0.02,
         ge=0,
         le=0.5,
-        description="Share of validation, decided for a document by the hash of its id and the seed alone; "
+        description="Share of validation, decided by the hash of a document's id and the seed alone (of documents that "
+        "dedup keeps of one cluster, by the id of its first); "
         "with two or more documents each side gets at least one. 0 switches the split off",
     )
     shuffle: bool = Field(

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pretrain.artifact import Artifact, PartRecord
 from pretrain.documents import DOCUMENT_SCHEMA
+from pretrain.shard.clusters import split_ids
 from pretrain.shard.plan import Keys, ShardPlan, document_hashes, targets_of
 from pretrain.stage import Stats, UnitFiles
 
@@ -24,11 +25,15 @@ _BUFFER_BYTES = 64 << 20
 
 
 class HashUnit(NamedTuple):
-    """One input part whose documents' hashes go to `path`."""
+    """One input part whose documents' hashes go to `path`.
+
+    has_companions: whether some documents go to the side of another one, see `pretrain.shard.clusters`.
+    """
 
     artifact: Artifact
     part: PartRecord
     seed: int
+    has_companions: bool
     path: str
 
 
@@ -49,8 +54,11 @@ class ScatterUnit(NamedTuple):
 def write_hashes(files: UnitFiles, unit: HashUnit) -> Stats:
     """Writes the (split, order) hashes of an input part's documents in order of arrival."""
     ids = pq.read_table(unit.artifact.open_part(unit.part), columns=["id"])["id"].to_pylist()
+    hashes = document_hashes(ids, unit.seed)
+    if unit.has_companions:
+        hashes[:, 0] = document_hashes(split_ids(files, ids), unit.seed)[:, 0]
     with files.create(unit.path) as output, output.path.open("wb") as file:
-        np.save(file, document_hashes(ids, unit.seed))
+        np.save(file, hashes)
     return {"documents_in": len(ids)}
 
 

@@ -1,7 +1,8 @@
 """The `shard` stage: data/train/part-*.parquet and data/validation/part-*.parquet from a stage of documents.
 
-Input: role `documents`. Three phases of parallel units: hash every id (4 MB of ids for 1 GB of text), scatter
-rows by the part that they go to, sort and write each part. The hashes of the whole corpus, 16 bytes a
+Inputs: role `documents`, and role `clusters` where a dedup stage lies before the stage of the documents (its table of
+clusters is taken from `documents` otherwise). Three phases of parallel units: hash every id (4 MB of ids for 1 GB of
+text), scatter rows by the part that they go to, sort and write each part. The hashes of the whole corpus, 16 bytes a
 document, are held in memory while the cut is planned.
 """
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pretrain.artifact import Artifact, PartRecord
 from pretrain.errors import StageError
+from pretrain.shard.clusters import CompanionsUnit, find_companions
 from pretrain.shard.config import ShardConfig
 from pretrain.shard.gather import GatherUnit, gather_part
 from pretrain.shard.plan import SPLITS, Keys, ShardPlan, make_plan
@@ -48,8 +50,11 @@ def build(context: StageContext[ShardConfig]) -> Stats:
 
 
 def _hash_ids(context: StageContext[ShardConfig], documents: Artifact, parts: Sequence[PartRecord]) -> list[Keys]:
+    companions = CompanionsUnit(context.inputs.get("clusters", documents))
+    [found] = context.run_units([("companions", companions)], find_companions, label="cluster tables read")
+    has_companions = found.stats["companions"] > 0
     units = [
-        (f"hashes-{index:05d}", HashUnit(documents, part, context.seed, _hashes_path(index)))
+        (f"hashes-{index:05d}", HashUnit(documents, part, context.seed, has_companions, _hashes_path(index)))
         for index, part in enumerate(parts)
     ]
     context.run_units(units, write_hashes, label="parts hashed")

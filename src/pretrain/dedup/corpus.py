@@ -1,0 +1,108 @@
+"""The documents of the stage, numbered by arrival, and how they are cut into groups of bounded memory."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pretrain.artifact import Artifact, PartRecord
+from pretrain.stage import UnitFiles, part_name
+
+LIBRARIES_BYTES = 384 << 20
+# What the widest row of the shuffles takes with its sort's copies.
+_BYTES_PER_DOCUMENT = 320
+
+
+class CorpusPart(NamedTuple):
+    """One part: row `i` of it is document `start + i`.
+
+    number: of the part in its artifact.
+    start: index of its first document.
+    num_documents: rows that it had before deduplication.
+    artifact: where its texts are.
+    part: of that artifact.
+    is_old: belongs to an artifact of `against`, whose signatures are there and whose duplicates are gone.
+    """
+
+    number: int
+    start: int
+    num_documents: int
+    artifact: Artifact
+    part: PartRecord
+    is_old: bool = False
+
+    @property
+    def stop(self) -> int:
+        """Index after its last document."""
+        return self.start + self.num_documents
+
+    def signatures(self, files: UnitFiles, kind: str) -> Path:
+        """The local file of its signatures of a kind (`documents`, `minhash`)."""
+        path = signature_path(kind, self.number)
+        return self.artifact.open_part(path) if self.is_old else files.scratch(path)
+
+
+class Group(NamedTuple):
+    """Parts that one unit of work takes together."""
+
+    number: int
+    parts: tuple[CorpusPart, ...]
+
+    @property
+    def start(self) -> int:
+        """Index of its first document."""
+        return self.parts[0].start
+
+    @property
+    def stop(self) -> int:
+        """Index after its last document."""
+        return self.parts[-1].stop
+
+
+class Layout(NamedTuple):
+    """How the work is cut. It follows from the corpus and the memory limit, never from the workers.
+
+    groups: all parts.
+    num_documents: of all parts.
+    budget_bytes: for the arrays of one unit.
+    """
+
+    groups: tuple[Group, ...]
+    num_documents: int
+    budget_bytes: int
+
+    @property
+    def starts(self) -> list[int]:
+        """Index of the first document of every group, and the number of all documents last."""
+        return [*(group.start for group in self.groups), self.num_documents]
+
+    def num_partitions(self, num_rows: int, row_bytes: int | None = None) -> int:
+        """Into how many partitions rows are cut so that one fits the budget; twice, as hashes are uneven.
+
+        Args:
+            num_rows: in all.
+            row_bytes: that one takes with the copies of sorting; None for a row about a document.
+        """
+        num_bytes = num_rows * (row_bytes or _BYTES_PER_DOCUMENT)
+        return max(1, -(-2 * num_bytes // self.budget_bytes))
+
+    def name(self, kind: str, number: int) -> str:
+        """The name of a unit: another limit gives other units, which must not take these for their own."""
+        return f"{kind}-{self.budget_bytes >> 20}m-{number:05d}"
+
+
+def make_layout(parts: list[CorpusPart], memory_limit_bytes: int) -> Layout:
+    """Groups consecutive parts up to the memory that their keys take in one unit."""
+    budget = (memory_limit_bytes - LIBRARIES_BYTES) >> 20 << 20  # names of units tell MiB
+    most = budget // _BYTES_PER_DOCUMENT
+    groups: list[list[CorpusPart]] = []
+    for part in parts:
+        if groups and part.stop - groups[-1][0].start <= most:
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    numbered = tuple(Group(number, tuple(group)) for number, group in enumerate(groups))
+    return Layout(numbered, parts[-1].stop if parts else 0, budget)
+
+
+def signature_path(kind: str, number: int) -> str:
+    """The path of a part's signatures inside the artifact."""
+    return f"signatures/{kind}/{part_name(number)}.parquet"
