@@ -19,7 +19,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pretrain.filter.rule_config import RuleConfig
-from pretrain.filter.splitters import Splitter
+from pretrain.filter.splitters import Splitter, require_splitter
 from pretrain.filter.textview import TextView
 from pretrain.filter.verdict import Check, at_least, at_most
 
@@ -60,6 +60,8 @@ class LengthConfig(RuleConfig):
 
     def make_rule(self, files: Mapping[str, Path]) -> "Length":
         """The rule with these limits."""
+        if self.has_limit("words"):
+            require_splitter(self.words)
         return Length(self)
 
 
@@ -72,7 +74,7 @@ class Length:
             "chars": lambda view: len(view.text),
             "bytes": lambda view: len(view.text.encode()),
             "lines": lambda view: len(view.lines),
-            "words": lambda view: len(view.words(config.words).tokens),
+            "words": lambda view: len(view.words(config.words)),
         }
         self._measures = [(unit, measures[unit], *config.limits(unit)) for unit in _UNITS if config.has_limit(unit)]
 
