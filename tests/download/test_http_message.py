@@ -45,6 +45,11 @@ def test_what_is_no_response(block):
         parse_response(block)
 
 
+def test_headers_without_an_end_are_no_response():
+    with pytest.raises(UnusableRecordError, match="bad_http_header"):
+        parse_response(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200_000)
+
+
 @pytest.mark.parametrize(
     ("body", "payload"),
     [

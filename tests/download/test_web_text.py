@@ -34,6 +34,7 @@ RUSSIAN = "Съешь же ещё этих мягких французских �
         (None, b"<abbr>", "other"),
         ("application/rss+xml", b"<?xml version='1.0'?><rss>", "other"),
         ("text/css", b"p {}", "other"),
+        ("text/plain", b"<!---->" * 200, "text"),  # not in exponential time
     ],
 )
 def test_media_type(declared, body, kind):

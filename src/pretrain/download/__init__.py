@@ -7,6 +7,10 @@
                    pieces and their text; random_access.py: as a local file
     formats.py     which reader reads a file: one file a format under readers/, one line in the registry
     records.py     one raw record to one document, or to a ledger row that says why not; fields.py: keys and paths
+    remote.py      files behind a URL; remote_copies.py: their checked copies in the cache; remote_reading.py: how they
+                   come there
+    crawl_stream.py, crawl_records.py, http_message.py, web_text.py    crawl files: bytes, records, responses, pages
+    extraction.py  the main text of pages, in a process of its own: extraction_worker.py
     tables.py, csv_rows.py, tar_members.py, zip_members.py, ...    what readers are made of
     stage.py       the stage
 

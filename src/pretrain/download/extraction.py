@@ -52,6 +52,11 @@ class TextExtractor:
     def __exit__(self, *exc_info: object) -> None:
         self._end()
 
+    @property
+    def pid(self) -> int:
+        """The process that will take the next page; 0 before the first and after a loss."""
+        return self._child.pid if self._child else 0
+
     def extract(self, html: str) -> str | None:
         """The main text of a page, or None where there is none.
 

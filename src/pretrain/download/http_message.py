@@ -18,6 +18,7 @@ from pretrain.download.records import MAX_RECORD_BYTES, UnusableRecordError
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
 _CHUNK_HEADER = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_MAX_HEADER_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -51,7 +52,9 @@ def parse_response(block: bytes) -> Response:
     line = _STATUS_LINE.match(block)
     if line is None:
         raise UnusableRecordError("bad_http_header")
-    end = _END_OF_HEADERS.search(block)
+    end = _END_OF_HEADERS.search(block, 0, _MAX_HEADER_BYTES)
+    if end is None and len(block) > _MAX_HEADER_BYTES:
+        raise UnusableRecordError("bad_http_header")
     head, body = (block[: end.end()], block[end.end() :]) if end else (block, b"")
     headers = StatusAndHeadersParser([], verify=False).parse(BytesIO(head))
     response = Response(int(line[1]), headers, body)

@@ -19,7 +19,7 @@ _SNIFFED_BYTES = 1445  # of the standard's resource header
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _BINARY_MAGICS = (b"%PDF-", b"%!PS-Adobe-", b"PK\x03\x04", b"Rar!")
 _DOCUMENT = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:(?><!--.*?-->)\s*)*<(?:!doctype\s+html|html|head|body)[\s>]", re.I | re.S
 )
 _ELEMENT = re.compile(rb"\s*<(?:script|iframe|h1|div|font|table|a|style|title|b|br|p|!--)[\s>]", re.I)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';]+)", re.I)
