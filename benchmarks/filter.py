@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.filter_reasons import REASONS
@@ -138,14 +139,15 @@ def measure_course(texts: list[str], num_runs: int) -> dict[str, float]:
     import datasets
 
     datasets.disable_progress_bars()
-    table = pa.table({"text": texts})
+    table = pa.table({"text": pa.array(texts, pa.large_string())})
     dataset = datasets.Dataset(table)
     ours, theirs, kept = [], [], []
     decide = judge(["course"])
+    num_kept(decide, table["text"].slice(0, 1))  # loads the compiled loop
     for _ in range(num_runs):
         dataset.cleanup_cache_files()
         theirs.append(cpu_seconds(lambda: kept.append(filter_as_the_course(dataset))))
-        ours.append(cpu_seconds(lambda: kept.append(sum(decide(x).drop is None for x in table["text"].to_pylist()))))
+        ours.append(cpu_seconds(lambda: kept.append(num_kept(decide, table["text"]))))
     if len(set(kept)) != 1:
         raise RuntimeError(f"the two keep different numbers of documents: {sorted(set(kept))}")
     return {
@@ -154,6 +156,13 @@ def measure_course(texts: list[str], num_runs: int) -> dict[str, float]:
         "times as many": statistics.median(theirs) / statistics.median(ours),
         "kept by both": kept[0],
     }
+
+
+def num_kept(decide: Judge, texts: pa.ChunkedArray) -> int:
+    """The number of texts of a column that stay, as the stage decides it: one by one where the column does not."""
+    is_kept = decide.keeps(texts)
+    undecided = texts.filter(pc.invert(pa.array(is_kept)))
+    return sum(is_kept) + sum(decide(text).drop is None for text in undecided.to_pylist())
 
 
 def filter_as_the_course(dataset: Any) -> int:

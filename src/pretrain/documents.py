@@ -129,10 +129,20 @@ def ledger_writer(path: Path) -> TableWriter:
 
 def read_documents(path: Path) -> Iterator[Document]:
     """Streams the documents of a part, one row group in memory at a time."""
+    for table in read_document_tables(path):
+        yield from documents_of(table)
+
+
+def read_document_tables(path: Path) -> Iterator[pa.Table]:
+    """Streams the row groups of a part of documents, as columns."""
     with pq.ParquetFile(path) as file:
         for index in range(file.num_row_groups):
-            columns = file.read_row_group(index, columns=DOCUMENT_SCHEMA.names).to_pydict()
-            yield from map(Document._make, zip(*columns.values(), strict=True))
+            yield file.read_row_group(index, columns=DOCUMENT_SCHEMA.names)
+
+
+def documents_of(table: pa.Table) -> Iterator[Document]:
+    """The documents of a table with the columns of `DOCUMENT_SCHEMA`."""
+    return map(Document._make, zip(*table.to_pydict().values(), strict=True))
 
 
 def read_ledger(path: Path) -> Iterator[LedgerRow]:

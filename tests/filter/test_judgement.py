@@ -1,3 +1,6 @@
+import numpy as np
+import pyarrow as pa
+
 from pretrain.documents import Document
 from pretrain.filter.judgement import Judge, Judgement
 from pretrain.filter.verdict import Check, Rewrite
@@ -75,3 +78,19 @@ def test_rules_see_the_document_also_after_a_rewrite():
     judgement = judge(ReplacesDigits(), DropsByPath())(document.text, document)
     assert judgement.drop == Check("is_test", None, True, "is_test", evidence="https://a.example/")
     assert judge(DropsByPath())("a text alone").drop is None
+
+
+class KeepsLong(DropsWord):
+    """A rule that knows of long texts at once that they stay."""
+
+    def keeps(self, texts):
+        return np.array([len(text) > 9 for text in texts.to_pylist()])
+
+
+def test_a_column_is_decided_at_once_where_every_rule_can():
+    texts = pa.chunked_array([["a long text", "short"], ["another text"]], pa.large_string())
+    able, unable = KeepsLong("bad"), DropsWord("bad")
+    assert judge(able).keeps(texts) == [True, False, True]
+    assert judge(able, unable).keeps(texts) == [False] * 3
+    assert judge(able, exhaustive=True).keeps(texts) == [False] * 3  # metrics need every test
+    assert judge(able).keeps(texts.slice(0, 0)) == []

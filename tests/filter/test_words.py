@@ -1,7 +1,10 @@
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.filter import lines, ngrams, scanner
+from pretrain.filter import c4_kernels, course_kernel, lines, ngrams, scanner
+from pretrain.filter.characters import character_flags
+from pretrain.filter.columns import utf8_of
 from pretrain.filter.ngrams import hash_word
 from pretrain.filter.symbols import SYMBOLS
 from pretrain.filter.textview import TextView
@@ -66,8 +69,10 @@ def test_each_kernel_is_compiled_for_one_combination_of_types():
         each.with_hashes(hashes_of(["a"]))
         each.top_ngrams(sizes_of([2]))
         each.duplicate_ngrams(sizes_of([5]))
-    kernels = [
-        value for module in (lines, ngrams, scanner) for value in vars(module).values() if hasattr(value, "signatures")
-    ]
-    assert len(kernels) >= 8
+    for texts in (["a\nbc", "é"], [""], ["a"]):
+        utf8 = utf8_of(pa.array(texts, pa.large_string()))
+        course_kernel.keeps(*utf8, character_flags(), 3, 3, 0.3, float("inf"))
+    modules = (c4_kernels, course_kernel, lines, ngrams, scanner)
+    kernels = [value for module in modules for value in vars(module).values() if hasattr(value, "signatures")]
+    assert len(kernels) >= 20
     assert all(len(kernel.signatures) <= 1 for kernel in kernels if not kernel.__name__.startswith("_"))

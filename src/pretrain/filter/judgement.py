@@ -4,9 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from pretrain.documents import Document
 from pretrain.filter.textview import TextView
-from pretrain.filter.verdict import Check, Rewrite, Rule
+from pretrain.filter.verdict import Check, ColumnRule, Rewrite, Rule
 
 
 class Judgement(NamedTuple):
@@ -50,6 +53,18 @@ class Judge:
     def metrics(self) -> list[str]:
         """Every metric as `<label>.<metric>`: the columns of the metrics table, in order."""
         return [column for columns in self._columns.values() for column in columns.values()]
+
+    def keeps(self, texts: pa.ChunkedArray) -> list[bool]:
+        """For each text of a column, whether it is known without a judgement that it stays as it is.
+
+        It is where every rule is a `ColumnRule` and no metric is asked for. False: judge it.
+        """
+        if self._exhaustive or not len(texts) or not all(isinstance(rule, ColumnRule) for _, rule in self._rules):
+            return [False] * len(texts)
+        column = texts.combine_chunks()
+        masks = [rule.keeps(column) for _, rule in self._rules if isinstance(rule, ColumnRule)]
+        kept: list[bool] = np.logical_and.reduce(masks).tolist()
+        return kept
 
     def __call__(self, text: str, document: Document | None = None) -> Judgement:
         """The judgement on one text; `document` is what it belongs to, for rules that read more than the text."""

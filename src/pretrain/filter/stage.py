@@ -6,11 +6,19 @@ not absent. `metrics/part-NNNNN.parquet` comes with `record_metrics` or `exhaust
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from pretrain.artifact import Artifact, PartRecord
-from pretrain.documents import Document, LedgerRow, document_writer, ledger_writer, read_documents
+from pretrain.documents import (
+    Document,
+    LedgerRow,
+    document_writer,
+    documents_of,
+    ledger_writer,
+    read_document_tables,
+)
 from pretrain.external import ExternalInput
 from pretrain.filter.config import FilterConfig
 from pretrain.filter.inputs import make_rules
@@ -64,8 +72,7 @@ def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
         if is_exhaustive:
             table = stack.enter_context(files.create(f"metrics/{unit.name}.parquet"))
             metrics = stack.enter_context(MetricsWriter(table.path, judge.metrics if config.record_metrics else []))
-        for document in read_documents(unit.documents.open_part(unit.part)):
-            judgement = judge(document.text, document)
+        for document, judgement in _judgements(unit.documents.open_part(unit.part), judge):
             _count_judgement(stats, document, judgement)
             for outcome in [judgement.drop] if judgement.drop else judgement.rewrites:
                 rows.append(_row(document, unit.stage, outcome))
@@ -78,6 +85,12 @@ def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
                 _count_failed(stats, judgement)
         data.rows, ledger.rows = kept.num_rows, rows.num_rows
     return stats
+
+
+def _judgements(path: Path, judge: Judge) -> Iterator[tuple[Document, Judgement]]:
+    for table in read_document_tables(path):
+        for document, is_kept in zip(documents_of(table), judge.keeps(table["text"]), strict=True):
+            yield document, Judgement(document.text, (), (), {}) if is_kept else judge(document.text, document)
 
 
 def _row(document: Document, stage: str, outcome: Check | Rewrite) -> LedgerRow:

@@ -1,9 +1,14 @@
 """What a rule says about a text: the outcome of each of its tests, and texts that it rewrites."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from pretrain.filter.textview import TextView
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 EVIDENCE_MAX_CHARS = 80  # one line of a terminal
 
@@ -51,6 +56,14 @@ class Rule(Protocol):
         A caller that needs the first failure alone stops there. Rewrites come in order; each holds the text
         after it, and rules that follow judge the last one.
         """
+
+
+@runtime_checkable
+class ColumnRule(Protocol):
+    """A rule that can tell of many texts at once which of them stay, as most do, faster than one by one."""
+
+    def keeps(self, texts: "pa.LargeStringArray") -> "NDArray[np.bool_]":
+        """For each text, whether `checks` fails none of its tests, shape (num_texts,). False: not known here."""
 
 
 def at_least(

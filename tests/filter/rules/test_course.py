@@ -1,10 +1,12 @@
 import heapq
 import re
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pretrain.filter.judgement import Judge
 from pretrain.filter.rules.course import CourseConfig
 from tests.filter.judging import Drop, drop_of
 
@@ -100,3 +102,44 @@ def course_keeps(text):
 )
 def test_decides_as_the_course_does(text):
     assert (judge(text) is None) == course_keeps(text)
+
+
+def column_keeps(texts, **thresholds):
+    judge_texts = Judge([("course", CourseConfig(**thresholds).make_rule({}))])
+    return judge_texts.keeps(pa.chunked_array([pa.array(texts, pa.large_string())]))
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        ["a", "bcd", "efgh", "\n", "\n\n", "\n\n\n", " ", "\t", "\r\n", "\u2028", "\u3000", "é", "東京都", "🙂"]
+    )
+).map("".join)
+
+
+@given(
+    st.lists(TEXTS, max_size=5),
+    st.sampled_from([{}, {"min_long_lines": 0}, {"min_line_chars": 0}, {"max_repeated_char_ratio": None}]),
+)
+def test_a_column_of_texts_is_decided_as_each_is(texts, thresholds):
+    assert column_keeps(texts, **thresholds) == [judge(text, **thresholds) is None for text in texts]
+    assert column_keeps(texts, max_repeated_paragraph_ratio=None, **thresholds) == [
+        judge(text, max_repeated_paragraph_ratio=None, **thresholds) is None for text in texts
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\n".join(map(str, range(100, 3000))),  # more paragraphs than are looked at
+        "\n\n".join(f"same start {n:03} and same end" for n in range(900)),  # many that only look alike
+    ],
+)
+def test_a_column_leaves_unusual_texts_undecided(text):
+    assert judge(text) is None
+    assert column_keeps([text, "abc\ndef\nghi"]) == [False, True]
+
+
+def test_a_slice_of_a_column_is_decided():
+    column = pa.array(["x", "abc\ndef\nghi", "é\n東京", "abc\n東京都\nghi"], pa.large_string())
+    decide = Judge([("course", CourseConfig().make_rule({}))])
+    assert decide.keeps(pa.chunked_array([column.slice(1)])) == [True, False, True]

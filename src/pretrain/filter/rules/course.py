@@ -17,16 +17,22 @@ Source: DeepLearning.AI and Upstage, "Pretraining LLMs", lesson 2, `paragraph_le
 (Rae et al. 2021, arXiv:2112.11446, table A1).
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from pretrain.filter.rule_config import RuleConfig
 from pretrain.filter.textview import TextView
 from pretrain.filter.verdict import Check, at_least, at_most, evidence_span
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 _PARAGRAPH_BREAK = re.compile(r"\n{2,}")
 
@@ -65,6 +71,17 @@ class Course:
         if self.config.min_long_lines > 0:
             yield from self._check_length(lines)
         yield from self._check_repetition(view.text, lines)
+
+    def keeps(self, texts: "pa.LargeStringArray") -> "NDArray[np.bool_]":
+        """For each text, whether it stays, but for a few that are not decided at once."""
+        from pretrain.filter.characters import character_flags
+        from pretrain.filter.columns import utf8_of
+        from pretrain.filter.course_kernel import keeps
+
+        config = self.config
+        ratios = (config.max_repeated_paragraph_ratio, config.max_repeated_char_ratio)
+        limits = [math.inf if ratio is None else ratio for ratio in ratios]
+        return keeps(*utf8_of(texts), character_flags(), config.min_long_lines, config.min_line_chars, *limits)
 
     def _check_length(self, lines: list[str]) -> Iterator[Check]:
         config = self.config
