@@ -3,6 +3,7 @@
 # make test       the tests that need neither much time nor a GPU nor a network
 # make check      lint, format, types, import contracts: what CI runs before the tests
 # make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
+# make demo-s3    the demo on an S3 server that it starts, and again from a second machine: what CI runs after the tests
 # make style      fixes what can be fixed by machine
 # make faults     the demo on S3, and short seeded slices of `make chaos` (about 20 minutes)
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
@@ -20,7 +21,7 @@ TORCH := 2.13.0
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: env demo s3 test check style faults chaos test-all clean constraints
+.PHONY: env demo demo-s3 s3 test check style faults chaos test-all clean constraints
 
 env: $(STAMP)
 
@@ -70,6 +71,9 @@ s3: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+demo-s3: $(STAMP)
+	$(BIN)/pytest -m slow tests/s3/test_demo.py $(ARGS)
 
 faults: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3 tests/chaos $(ARGS)
