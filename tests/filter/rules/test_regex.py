@@ -88,6 +88,7 @@ def test_a_pattern_that_never_ends_is_an_error_that_names_it_and_the_document(mo
 
 
 @pytest.mark.timeout(20)
-def test_a_pattern_that_never_ends_may_drop_the_document_instead():
-    drop = drop_of(RegexConfig(**ENDLESS, on_timeout="drop"), "a" * 5000 + "b")
+@pytest.mark.parametrize("more", [{}, {"replace": ""}])
+def test_a_pattern_that_never_ends_may_drop_the_document_instead(more):
+    drop = drop_of(RegexConfig(**ENDLESS, on_timeout="drop", **more), "a" * 5000 + "b")
     assert drop == Drop("regex_timeout", None, 0.2)

@@ -73,14 +73,11 @@ class RegexConfig(RuleConfig):
 class Regex:
     """The patterns of one config."""
 
+    metrics = ("num_matches",)
+
     def __init__(self, config: RegexConfig) -> None:
         self.config = config
         self._patterns = [regex.compile(pattern) for pattern in config.pattern]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """`num_matches`, but of a rule that rewrites none."""
-        return () if self.config.replace is not None else ("num_matches",)
 
     def checks(self, view: TextView) -> Iterator[Check | Rewrite]:
         """One test over all patterns, or a rewrite for each that is found."""
