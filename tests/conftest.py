@@ -28,6 +28,11 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The name of the argument for bytes: packed ones hold the time, and two processes must collect the same tests."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs in one process of `make test`: a file, and the whole of tests/flows, whose files share a run.
 
