@@ -135,7 +135,7 @@ def test_an_empty_file(server: WebServer):
 
 
 def test_bytes_of_a_gzip_file_stay_what_they_are(folder: Path, server: WebServer):
-    server.data = gzip.compress(b'{"text":"a"}\n')
+    server.data = gzip.compress(b'{"text":"a"}\n', mtime=0)
     assert download(folder, {"uri": f"{server.url}/a.jsonl.gz"}).texts == ["a"]
 
 

@@ -132,10 +132,10 @@ def test_crawl_files_are_known_by_content(folder: Path, name, data):
 
 def test_web_pages_as_files(folder: Path):
     (folder / "a.html").write_bytes(page())
-    (folder / "b.htm.gz").write_bytes(gzip.compress(page("é" * 200).decode().encode("utf-16")))
+    (folder / "b.htm.gz").write_bytes(gzip.compress(page("é" * 200).decode().encode("utf-16"), mtime=0))
     (folder / "c.html").write_bytes(b"%PDF-1.7")
     (folder / "d.html").write_bytes(b"<html></html>")
-    (folder / "e.html.gz").write_bytes(gzip.compress(page())[:-1])
+    (folder / "e.html.gz").write_bytes(gzip.compress(page(), mtime=0)[:-1])
     result = download(folder, {"uri": ".", **FAST})
     assert [text.strip() for text in result.texts] == [PARAGRAPH.strip(), "é" * 200]
     assert result.reasons == [("not_html", "c.html"), ("no_main_text", "d.html"), ("truncated_file", "e.html.gz")]
@@ -154,7 +154,11 @@ def test_same_bytes_for_any_number_of_workers(folder: Path, monkeypatch):
 
 FILES = [
     make(*(pack(http(b"text %d " % n * 20, TEXT)) for n in range(4)))
-    for make in (members, lambda *records: b"".join(records), lambda *records: gzip.compress(b"".join(records)))
+    for make in (
+        members,
+        lambda *records: b"".join(records),
+        lambda *records: gzip.compress(b"".join(records), mtime=0),
+    )
     for pack in (warc, arc)
 ]
 
