@@ -34,8 +34,8 @@ class Change:
 class Decision:
     """What one stage did with the document.
 
-    A kept document may have a reason too: that of its first change. `changes` are all, where there are several;
-    `measurements` are what the filter measured, where it wrote that down.
+    A kept document may have a reason too: that of its first row in the ledger, a change if `is_changed`. `changes`
+    are all, where there are several; `measurements` are what the filter measured, where it wrote that down.
     """
 
     stage: str
@@ -44,12 +44,14 @@ class Decision:
     value: float | None = None
     threshold: float | None = None
     evidence: str | None = None
+    is_changed: bool = False
     changes: tuple[Change, ...] = ()
     measurements: Measurements | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in `pretrain why --json`: `changes`, `failed` and `metrics` are there where there is something to say."""
         values = asdict(self)
+        del values["is_changed"]
         changes, measurements = values.pop("changes"), values.pop("measurements")
         if changes:
             values["changes"] = list(changes)
@@ -148,7 +150,8 @@ def _decide(artifact: Artifact, upstream: Artifact | None, identifier: str) -> D
     row = rows[0]
     changes = [Change(row.reason, row.value, row.threshold, row.evidence) for row in rows] if len(rows) > 1 else []
     told = (row.reason, row.value, row.threshold, row.evidence)
-    return Decision(stage, is_kept, *told, changes=tuple(changes), measurements=measurements)
+    is_changed = is_kept and row.reason in artifact.manifest.stats.get("changed_by_reason", {})
+    return Decision(stage, is_kept, *told, is_changed, tuple(changes), measurements)
 
 
 def _is(identifier: str) -> Any:

@@ -70,7 +70,7 @@ def _print_life(out: Console, life: "Life") -> None:
     for decision in life.decisions:
         verdict = "[red]dropped[/]"
         if decision.kept:
-            verdict = "[yellow]changed[/]" if decision.reason else "[green]kept[/]"
+            verdict = "[yellow]changed[/]" if decision.is_changed else "[green]kept[/]"
         table.add_row(decision.stage, verdict, *_told(decision))
         for change in decision.changes[1:]:
             table.add_row("", verdict, *_told(change))
