@@ -97,9 +97,11 @@ def test_two_filters_of_one_corpus(tmp_path: Path) -> None:
     assert found.inputs == []
     assert found.stats == [
         ValueDifference("bytes_out", {"a": 49, "b": 31}),
+        ValueDifference("documents_by_source.reference", {"a": 2, "b": 1}),
         ValueDifference("documents_dropped", {"a": 0, "b": 1}),
         ValueDifference("documents_out", {"a": 2, "b": 1}),
         ValueDifference("dropped_by_reason.too_few_lines", {"b": 1}),
+        ValueDifference("dropped_by_source.reference.too_few_lines", {"b": 1}),
     ]
     paths = ["data/part-00000.parquet", "ledger/part-00000.parquet"]
     assert found.parts == PartDifferences([], [], paths, num_equal=0)
