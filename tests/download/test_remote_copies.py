@@ -218,6 +218,7 @@ def test_a_killed_download_goes_on_where_it_was_killed(folder: Path, server: Web
     assert 3 * MEBIBYTE < kept < len(DATA)
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded(folder: Path, server: WebServer):
     server.data = os.urandom(1 << 20) * 200
     script = (

@@ -141,6 +141,7 @@ def test_web_pages_as_files(folder: Path):
     assert result.reasons == [("not_html", "c.html"), ("no_main_text", "d.html"), ("truncated_file", "e.html.gz")]
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_workers(folder: Path, monkeypatch):
     monkeypatch.setattr("pretrain.download.units.UNIT_FILE_BYTES", 1)
     for name in ("a", "b", "c"):

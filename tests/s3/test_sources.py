@@ -58,7 +58,9 @@ def test_the_etag_of_an_object_is_checked(s3_server: S3Server, source: str):
         assert set(proxy.faults) == {"wrong bytes"}
 
 
-@pytest.mark.parametrize("fault", ["503", "reset after", "truncated"])
+@pytest.mark.parametrize(
+    "fault", ["503", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("500", "reset after", "truncated"))]
+)
 def test_a_server_that_stumbles_is_met_with_patience(s3_server: S3Server, source: str, monkeypatch, fault: Fault):
     put(s3_server, f"{source}/x", DATA)
     (file,) = remote_files(f"{source}/x")
