@@ -51,8 +51,8 @@ def test_left_out_it_is_no_part_of_the_dag_and_given_it_comes_before_the_shards(
     without = parse_recipe(tiny_values())
     given = parse_recipe({**tiny_values(), "decontaminate": {"tasks": [TASK]}})
     assert "decontaminate" not in stages_of(without)
-    assert node("shard").inputs(without) == {"documents": "language"}
-    assert node("shard").inputs(given) == {"documents": "decontaminate"}
+    assert node("shard").inputs(without) == {"documents": "language", "clusters": "dedup"}
+    assert node("shard").inputs(given) == {"documents": "decontaminate", "clusters": "dedup"}
     assert node("decontaminate").inputs(given) == {"documents": "language"}
     assert node("decontaminate").inputs(given.model_copy(update={"language": None})) == {"documents": "dedup"}
     for stage in stages_of(without):

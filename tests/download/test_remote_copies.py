@@ -28,7 +28,7 @@ MEBIBYTE = 1 << 20
 @pytest.fixture
 def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     """A web server of DATA; patience with it is short."""
-    monkeypatch.setattr(remote_reading, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(remote_reading, "PATIENCE_SECONDS", 3.0)
     monkeypatch.setattr(remote_errors, "LONGEST_PAUSE_SECONDS", 0.05)
     with serving(DATA) as server:
         yield server
