@@ -47,6 +47,7 @@ def tags(text: str) -> set[str]:
 def test_nothing_in_it_acts_as_markdown_or_html(text: str) -> None:
     assert tags(snippet(text)) == {"<p>", "</p>"}
     assert tags(f"before {snippet(text)} after") == {"<p>", "</p>"}
+    assert not re.search(r"://|www\.\w|@\w", snippet(text))  # what GitHub's dialect would link unasked
     assert looks(snippet(text)) == " ".join(text.split())
 
 

@@ -153,7 +153,14 @@ def test_a_text_that_several_documents_have(made: Made) -> None:
 
 
 def test_what_is_not_there(made: Made) -> None:
-    for question in ("no such text", "a.jsonl:99", "f" * 32, "https://example.org/none", "b.jsonl:3"):
+    for question in (
+        "no such text",
+        "a.jsonl:99",
+        "f" * 32,
+        "https://example.org/none",
+        "b.jsonl:3",
+        "of paper " * 9999,
+    ):
         with pytest.raises(NotInStoreError, match="has the id or contains the text"):
             made.why(question)
 

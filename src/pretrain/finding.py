@@ -24,6 +24,7 @@ _PLACE = re.compile(r"(?P<file>.+?)(:(?P<line>[1-9][0-9]{0,17})|@(?P<row>[0-9]{1
 _JSON_LINES = re.compile(r"\.(jsonl|ndjson)(\.\w+)?$")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-^`{-~]")  # all of ASCII's but the underscore, which RE2 refuses to see escaped
 _MAX_LISTED = 10
+_MAX_WORDS = 200  # of a piece that may have other white space: RE2 limits the size of an expression
 
 Fits = Callable[[pa.Table], pa.ChunkedArray]
 
@@ -80,7 +81,7 @@ def _holding(artifacts: Mapping[str, Artifact], piece: str) -> Answers:
     download = artifacts["download"]
     answers = Answers("text").add(_documents(download, ["text"], _contains(piece)))
     words = piece.split()
-    if not answers.num_found and len(words) > 1:
+    if not answers.num_found and 1 < len(words) <= _MAX_WORDS:
         answers.add(_documents(download, ["text"], _contains_words(words)))
     for stage in DOCUMENT_STAGES:
         rewrites = stage in artifacts and artifacts[stage].manifest.stats.get("documents_changed")
