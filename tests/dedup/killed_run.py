@@ -1,12 +1,8 @@
-"""Runs the stage and kills its own process (SIGKILL) before or after the given number of committed files.
-
-python -m tests.dedup.killed_run FOLDER NUM_FILES before|after
-"""
+"""The stage in a process that kills itself (SIGKILL) before or after a number of committed files."""
 
 import os
 import random
 import signal
-import sys
 from pathlib import Path
 
 from pretrain.dedup.config import DedupConfig, SegmentsConfig
@@ -48,9 +44,6 @@ def parts() -> list[list[Document]]:
 
 
 def main(folder: str, num_files: int, moment: str) -> None:
+    """Builds in `folder`; `moment` is `before` or `after`."""
     documents = make_document_artifact(LocalStore(Path(folder)), "filter", parts())
     build(make_context(KillingStore(Path(folder), num_files, moment == "before"), documents, CONFIG))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pretrain.dedup import repeats
 from pretrain.dedup.config import DedupConfig, KeepConfig, MinHashConfig, SegmentsConfig
 from pretrain.dedup.segments import cut_segments, segment_digest, segment_digests, split_segments
 from pretrain.documents import LedgerRow
@@ -89,6 +90,15 @@ def test_near_duplicates_are_found_among_the_texts_that_are_left(tmp_path):
     outcome = deduplicate(tmp_path / "cut", [documents_of(texts)], cut)
     assert sorted(text.rsplit("\n", 1)[-1] for text in outcome.texts()) == sorted(bodies)
     assert sum(menu in text for text in outcome.texts()) == 1
+
+
+def test_segments_are_written_in_files_that_fit_the_memory(tmp_path, monkeypatch):
+    texts = [f"{COOKIES}\n{number} is a line of one document" for number in range(6)]
+    whole = deduplicate(tmp_path / "whole", [documents_of(texts)], SEGMENTS_ONLY)
+    monkeypatch.setattr(repeats, "SEGMENT_BYTES", SEGMENTS_ONLY.memory_limit_bytes // 6)
+    cut = deduplicate(tmp_path / "cut", [documents_of(texts)], SEGMENTS_ONLY)
+    assert cut.bytes_by_path() == whole.bytes_by_path()
+    assert len(list((cut.folder / "scratch").glob("segments-scatter-*"))) == 6
 
 
 @settings(max_examples=8, deadline=None)

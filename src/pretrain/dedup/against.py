@@ -5,7 +5,7 @@ from typing import Any
 
 from pretrain.artifact import Artifact, read_manifest
 from pretrain.dedup.config import DedupConfig
-from pretrain.dedup.corpus import CorpusPart, signature_path
+from pretrain.dedup.corpus import CorpusPart, old_signature_path
 from pretrain.errors import InputError, NotInStoreError
 from pretrain.store import Store
 
@@ -40,7 +40,7 @@ def corpus_parts(documents: Artifact, old: Sequence[Artifact]) -> list[CorpusPar
     for artifact in (*old, documents):
         is_old = artifact is not documents
         for number, part in enumerate(artifact.parts("data/")):
-            rows = artifact.part(signature_path("documents", number)).rows if is_old else part.rows
+            rows = artifact.part(old_signature_path("documents", part)).rows if is_old else part.rows
             parts.append(CorpusPart(number, start, rows, artifact, part, is_old))
             start += rows
     return parts

@@ -1,6 +1,6 @@
 """The documents of the stage, numbered by arrival, and how they are cut into groups of bounded memory."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pretrain.artifact import Artifact, PartRecord
@@ -36,8 +36,9 @@ class CorpusPart(NamedTuple):
 
     def signatures(self, files: UnitFiles, kind: str) -> Path:
         """The local file of its signatures of a kind (`documents`, `minhash`)."""
-        path = signature_path(kind, self.number)
-        return self.artifact.open_part(path) if self.is_old else files.scratch(path)
+        if self.is_old:
+            return self.artifact.open_part(old_signature_path(kind, self.part))
+        return files.scratch(signature_path(kind, self.number))
 
 
 class Group(NamedTuple):
@@ -101,6 +102,11 @@ def make_layout(parts: list[CorpusPart], memory_limit_bytes: int) -> Layout:
             groups.append([part])
     numbered = tuple(Group(number, tuple(group)) for number, group in enumerate(groups))
     return Layout(numbered, parts[-1].stop if parts else 0, budget)
+
+
+def old_signature_path(kind: str, part: PartRecord) -> str:
+    """The path of the signatures that belong to a data part of a finished artifact."""
+    return f"signatures/{kind}/{PurePosixPath(part.path).name}"
 
 
 def signature_path(kind: str, number: int) -> str:

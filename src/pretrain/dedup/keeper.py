@@ -79,7 +79,7 @@ def id_bits(ids: list[str]) -> UInt64Array:
         joined = bytes.fromhex(text)
     except ValueError:
         joined = b""
-    if joined.hex() != text or any(len(each) != 32 for each in ids):
+    if joined.hex() != text or not set(map(len, ids)) <= {32}:
         wrong = next(each for each in ids if not _HEX_ID.fullmatch(each))
         raise StageError(
             f"the id {wrong!r} is not 32 lower-case hex digits: documents for dedup come from a pretrain "

@@ -9,7 +9,14 @@ from pretrain.dedup.candidates import CandidateUnit, NgramUnit, candidate_ranges
 from pretrain.dedup.config import DedupConfig, MinHashConfig, SegmentsConfig
 from pretrain.dedup.corpus import CorpusPart, Group, Layout
 from pretrain.dedup.exact import ExactGroupUnit, ExactScatterUnit, relate_exact, scatter_exact
-from pretrain.dedup.repeats import Edits, SegmentCountUnit, SegmentScatterUnit, count_segments, scatter_segments
+from pretrain.dedup.repeats import (
+    SEGMENT_BYTES,
+    Edits,
+    SegmentCountUnit,
+    SegmentScatterUnit,
+    count_segments,
+    scatter_segments,
+)
 from pretrain.dedup.shuffle import Slice, slices
 from pretrain.dedup.signatures import SignatureUnit, sign_part
 from pretrain.dedup.verification import PAIRS_PER_UNIT, VerifyUnit, verify_pairs
@@ -20,8 +27,6 @@ P = TypeVar("P")
 
 # Band keys of several partitions are read by one unit where they are few.
 _SLOTS_PER_UNIT = 16
-# Bytes of a segment's hash and keeper key in a shuffle, and the share of a text's segments of at least this size.
-_SEGMENT_ROW_BYTES = 56 * 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Phases:
     def find_segments(self, exact: list[Receipt], config: SegmentsConfig, text_bytes: int) -> list[Receipt]:
         """Finds the segments to cut."""
         layout = self.layout
-        partitions = layout.num_partitions(text_bytes // config.min_chars, _SEGMENT_ROW_BYTES)
+        partitions = layout.num_partitions(text_bytes // config.min_chars, SEGMENT_BYTES)
         units = [
             SegmentScatterUnit(
                 layout.name("segments-scatter", part.number),
@@ -75,6 +80,7 @@ class Phases:
                 config,
                 self.context.config.keep,
                 partitions,
+                layout.budget_bytes,
             )
             for group in layout.groups
             for part in group.parts

@@ -11,11 +11,14 @@ from pretrain.dedup.corpus import CorpusPart
 from pretrain.dedup.exact import first_of_group, read_relations
 from pretrain.dedup.keeper import KEY_COLUMNS, is_removable, keeper_keys, keeper_order
 from pretrain.dedup.segments import segment_digests
-from pretrain.dedup.shuffle import Slice, bounds_of, read_slices, write_partitions, write_rows
+from pretrain.dedup.shuffle import Slice, UInt64Array, bounds_of, read_slices, write_partitions, write_rows
 from pretrain.stage import Stats, UnitFiles
 
 _ROW_COLUMNS = 2 + KEY_COLUMNS + 1
 _EDIT_COLUMNS = 3
+
+# A segment's row of the shuffle with the copies of sorting.
+SEGMENT_BYTES = 4 * 8 * _ROW_COLUMNS
 
 
 class SegmentScatterUnit(NamedTuple):
@@ -30,6 +33,7 @@ class SegmentScatterUnit(NamedTuple):
     config: SegmentsConfig
     keep: KeepConfig
     num_partitions: int
+    budget_bytes: int
 
 
 class SegmentCountUnit(NamedTuple):
@@ -59,24 +63,13 @@ class Edits(NamedTuple):
 
 
 def scatter_segments(files: UnitFiles, unit: SegmentScatterUnit) -> Stats:
-    """Writes the hashes of a part's segments, each once a document, partition after partition."""
-    part = unit.part
-    keys = keeper_keys(pq.read_table(part.signatures(files, "documents")), unit.keep, part.start)
-    gone = read_relations(files, unit.relations, part.start, part.stop)
-    stays = np.ones(part.num_documents, np.bool_)
-    stays[(gone[gone[:, -1] > 0, 0]).astype(np.int64) - part.start] = False
-    counts, digests = np.zeros(part.num_documents, np.int64), bytearray()
-    for row, text in enumerate(_texts(part)):
-        if stays[row]:
-            found = sorted(segment_digests(text, unit.config))
-            counts[row] = len(found)
-            digests += b"".join(found)
-    rows = np.empty((int(counts.sum()), _ROW_COLUMNS), np.uint64)
-    rows[:, :2] = np.frombuffer(bytes(digests), ">u8").reshape(-1, 2)
-    rows[:, 2:-1] = np.repeat(keys, counts, axis=0)
-    rows[:, -1] = np.repeat(np.arange(part.start, part.stop), counts)
-    partitions = (rows[:, 0] % np.uint64(unit.num_partitions)).astype(np.int64)
-    return {"files": [(unit.name, write_partitions(files, unit.name, rows, partitions, unit.num_partitions))]}
+    """Writes the hashes of a part's segments, each once a document, partition after partition, in files that fit."""
+    written: list[tuple[str, list[int]]] = []
+    for rows in _segment_rows(files, unit, unit.budget_bytes // (2 * SEGMENT_BYTES)):
+        name = f"{unit.name}-{len(written)}"
+        partitions = (rows[:, 0] % np.uint64(unit.num_partitions)).astype(np.int64)
+        written.append((name, write_partitions(files, name, rows, partitions, unit.num_partitions)))
+    return {"files": written}
 
 
 def count_segments(files: UnitFiles, unit: SegmentCountUnit) -> Stats:
@@ -91,6 +84,27 @@ def count_segments(files: UnitFiles, unit: SegmentCountUnit) -> Stats:
     write_rows(files, unit.name, edits)
     repeated = np.unique(firsts[num_documents > unit.max_documents])
     return {"files": [(unit.name, bounds_of(edits[:, 0], unit.starts))], "repeated_segments": len(repeated)}
+
+
+def _segment_rows(files: UnitFiles, unit: SegmentScatterUnit, most: int) -> Iterator[UInt64Array]:
+    """Rows of the segments of a part, about `most` at a time."""
+    part = unit.part
+    keys = keeper_keys(pq.read_table(part.signatures(files, "documents")), unit.keep, part.start)
+    gone = read_relations(files, unit.relations, part.start, part.stop)
+    stays = np.ones(part.num_documents, np.bool_)
+    stays[gone[gone[:, -1] > 0, 0].astype(np.int64) - part.start] = False
+    rows, digests = list[int](), bytearray()
+    for row, text in enumerate(_texts(part)):
+        if stays[row]:
+            found = sorted(segment_digests(text, unit.config))
+            rows += [row] * len(found)
+            digests += b"".join(found)
+        if len(rows) >= most or row == part.num_documents - 1:
+            made = np.empty((len(rows), _ROW_COLUMNS), np.uint64)
+            made[:, :2] = np.frombuffer(bytes(digests), ">u8").reshape(-1, 2)
+            made[:, 2:-1], made[:, -1] = keys[rows], np.array(rows, np.uint64) + np.uint64(part.start)
+            yield made
+            rows, digests = [], bytearray()
 
 
 def _texts(part: CorpusPart) -> Iterator[str]:
