@@ -23,6 +23,8 @@ from tests.download.web_server import WebServer, serving
 
 DATA = bytes(range(256)) * 40_000  # 10,240,000 bytes
 MEBIBYTE = 1 << 20
+# What a client has received but not handed on when the connection ends is lost: aiohttp holds two buffers of 64 KiB.
+IN_FLIGHT_BYTES = 1 << 17
 
 
 @pytest.fixture
@@ -60,8 +62,12 @@ def test_a_file_is_fetched_once_for_all_that_read_it(server: WebServer):
 def test_a_lost_connection_goes_on_where_it_broke(server: WebServer):
     server.cuts = [3 * MEBIBYTE, 2 * MEBIBYTE]
     assert content(planned(server)) == DATA
-    assert server.requests == [("GET", None), ("GET", "bytes=3145728-"), ("GET", "bytes=5242880-")]
-    assert server.num_bytes_sent == len(DATA)
+    first, second, third = server.requests
+    assert first == ("GET", None)
+    resumed, again = (int(str(wanted).removeprefix("bytes=").removesuffix("-")) for _, wanted in (second, third))
+    assert 3 * MEBIBYTE - IN_FLIGHT_BYTES <= resumed <= 3 * MEBIBYTE
+    assert resumed + 2 * MEBIBYTE - IN_FLIGHT_BYTES <= again <= resumed + 2 * MEBIBYTE
+    assert server.num_bytes_sent == 5 * MEBIBYTE + len(DATA) - again
 
 
 def test_a_server_without_ranges_begins_anew(server: WebServer):
@@ -101,11 +107,12 @@ def test_when_patience_ends_what_arrived_stays_for_the_rerun(folder: Path, serve
     server.cuts = [4 * MEBIBYTE, *[0] * 1000]
     with pytest.raises(TransientInputError, match=r"reading http://127\.0\.0\.1:\d+/data\.bin broke off .* to resume"):
         content(file)
-    assert [path.stat().st_size for path in partials(folder)] == [4 * MEBIBYTE]
+    [kept] = [path.stat().st_size for path in partials(folder)]
+    assert 4 * MEBIBYTE - IN_FLIGHT_BYTES <= kept <= 4 * MEBIBYTE
     server.cuts.clear()
     server.requests.clear()
     assert content(file) == DATA
-    assert server.requests == [("GET", "bytes=4194304-")]
+    assert server.requests == [("GET", f"bytes={kept}-")]
     assert partials(folder) == []
 
 
