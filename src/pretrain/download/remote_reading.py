@@ -24,6 +24,8 @@ Piece = tuple[int, bytes]
 RANGE_BYTES = 8 << 20
 NUM_RANGES_AT_ONCE = 4
 _CHUNK_BYTES = 1 << 20
+# aiohttp holds up to twice what is asked for, and drops it when the connection breaks: what a lost connection costs
+_HTTP_CHUNK_BYTES = 1 << 16
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=30.0)
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
@@ -106,7 +108,7 @@ def _read_http(filesystem: Any, url: str, file: ExternalFile, start: int) -> Ite
         here = _first_byte(file, response, start)
         if here is None:
             return
-        while data := sync(filesystem.loop, response.content.read, _CHUNK_BYTES):
+        while data := sync(filesystem.loop, response.content.read, _HTTP_CHUNK_BYTES):
             yield here, data
             here += len(data)
     finally:
