@@ -70,7 +70,7 @@ s3: $(STAMP)
 	@$(BIN)/python -m tests.s3.server $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 demo-s3: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3/test_demo.py $(ARGS)

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,23 @@ def test_a_holder_in_another_process_counts_until_it_is_killed(cache: Path) -> N
 def test_a_broken_index_is_begun_anew(cache: Path) -> None:
     files = FetchedFiles(grace_seconds=0)
     fetch(files, "a")
-    for path in (cache / "fetched").glob(".index.sqlite*"):
+    for path in (cache / "fetched").glob(".index.db*"):
         path.write_bytes(b"no database")
     fetch(files, "b", is_held=True)
     assert names(cache) == ["a", "b"]
+
+
+def fill(number: int) -> None:
+    files = FetchedFiles()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda n: fetch(files, f"{number}-{n}", is_held=True), range(40)))
+
+
+def test_many_at_once_wait_for_each_other(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRETRAIN_CACHE_BYTES", "3000")
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
+        list(processes.map(fill, range(8)))
+    assert len(names(cache)) == 320  # every one in use: the limit gives way
 
 
 def test_a_folder_is_forgotten_whole(cache: Path) -> None:
