@@ -5,14 +5,18 @@ import random
 import signal
 from pathlib import Path
 
-from pretrain.dedup.config import DedupConfig, SegmentsConfig
+from pretrain.dedup.config import DedupConfig, SegmentsConfig, SubstringsConfig
 from pretrain.dedup.stage import build
 from pretrain.documents import Document
 from pretrain.store import LocalStore
 from tests.dedup.corpus import make_context, sentence
 from tests.document_artifact import make_document_artifact
 
-CONFIG = DedupConfig(segments=SegmentsConfig(unit="line", min_chars=10, max_documents=3), memory_limit_bytes=512 << 20)
+CONFIG = DedupConfig(
+    segments=SegmentsConfig(unit="line", min_chars=10, max_documents=3),
+    substrings=SubstringsConfig(min_bytes=16),
+    memory_limit_bytes=512 << 20,
+)
 
 
 class KillingStore(LocalStore):

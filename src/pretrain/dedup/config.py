@@ -105,6 +105,26 @@ class MinHashConfig(Config):
         return {name: getattr(self, name) for name in names}
 
 
+class SubstringsConfig(Config):
+    """Spans of text that documents share wherever they stand in them (quotations, licences, templates): cut out.
+
+    Every byte goes that lies in a span of at least `min_bytes` which a document before it in keeper order has
+    as well, byte for byte. The first document keeps its copy. Repeats within one document stay. (Lee et al.
+    2022, `Deduplicating Training Data Makes Language Models Better`, section 4.1, EXACTSUBSTR, drops a span
+    wherever it occurs but once; theirs is a suffix array, ours are hashes of windows, see
+    `pretrain.dedup.substrings`.)
+
+    min_bytes: of UTF-8 text, at least 16. Default 200: about the 50 BPE tokens of Lee et al., at 4 bytes each.
+    """
+
+    min_bytes: int = Field(default=200, ge=16, le=1 << 20)
+
+    @property
+    def anchor_bytes(self) -> int:
+        """Length of the pieces whose least hash anchors a window. Bears on the cost alone."""
+        return self.min_bytes // 2
+
+
 class KeepConfig(Config):
     """Which documents of several duplicates stay.
 
@@ -150,6 +170,7 @@ class DedupConfig(Config):
     exact: whole documents.
     segments: repeated paragraphs or lines, cut out of the texts that are left.
     minhash: near-duplicates among the texts as they are then.
+    substrings: spans that the documents which are left share, cut out of their texts.
     keep: which documents stay.
     against: finished dedup artifacts (`dedup/<fingerprint>`) whose documents come before all of this run's:
         they are neither read again for signatures nor written, and nothing of them goes.
@@ -161,6 +182,7 @@ class DedupConfig(Config):
     exact: ExactConfig | None = ExactConfig()
     segments: SegmentsConfig | None = None
     minhash: MinHashConfig | None = MinHashConfig()
+    substrings: SubstringsConfig | None = None
     keep: KeepConfig = KeepConfig()
     against: tuple[str, ...] = ()
     memory_limit_bytes: int = Field(default=2 << 30, ge=512 << 20)
@@ -171,8 +193,10 @@ class DedupConfig(Config):
 
     @model_validator(mode="after")
     def _require_a_step(self) -> Self:
-        if self.exact is None and self.segments is None and self.minhash is None:
-            raise ValueError("all steps are null: switch `exact`, `segments` or `minhash` on, or leave `dedup` out")
+        if (self.exact, self.segments, self.minhash, self.substrings) == (None,) * 4:
+            raise ValueError(
+                "all steps are null: switch `exact`, `segments`, `minhash` or `substrings` on, or leave `dedup` out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -186,9 +210,10 @@ class DedupConfig(Config):
 
     @model_validator(mode="after")
     def _refuse_segments_against(self) -> Self:
-        if self.against and self.segments is not None:
-            raise ValueError(
-                "`segments` with `against`: new documents would change how often a segment of the old ones repeats, "
-                "and finished artifacts are never edited; switch `segments` off or run all documents together"
-            )
+        for name in ("segments", "substrings"):
+            if self.against and getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` with `against`: new documents would change what repeats in the old ones, and finished "
+                    f"artifacts are never edited; switch `{name}` off or run all documents together"
+                )
         return self

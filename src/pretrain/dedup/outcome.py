@@ -11,6 +11,8 @@ from pretrain.dedup.relations import RelationScatterUnit, scatter_relations
 from pretrain.dedup.removal import RemovalUnit, remove_duplicates
 from pretrain.dedup.repeats import Edits
 from pretrain.dedup.shuffle import Slice, slices
+from pretrain.dedup.spans import Spans
+from pretrain.dedup.substring_phases import find_substrings
 from pretrain.dedup.texts import TextSource
 from pretrain.stage import Receipt, Stats, part_name, sum_stats
 
@@ -19,6 +21,7 @@ class Findings(NamedTuple):
     """What the steps found.
 
     by_source: documents of every source before deduplication.
+    text_bytes: of those documents.
     exact: receipts of the units that found exact duplicates.
     edits: of those that found segments to cut.
     same_words: of those that found documents with the same words.
@@ -26,6 +29,7 @@ class Findings(NamedTuple):
     """
 
     by_source: dict[str, int]
+    text_bytes: int
     exact: list[Receipt]
     edits: list[Receipt]
     same_words: list[Receipt]
@@ -37,13 +41,17 @@ def write_outcome(phases: Phases, found: Findings) -> Stats:
     config, num_files = phases.context.config, num_cluster_files(phases.layout.num_documents)
     decided = _decide(phases, found, num_files)
     clusters = _write_clusters(phases, decided, num_files)
+    parts = phases.new_parts()
+    spans: list[Spans | None] = [None] * len(parts)
+    if config.substrings is not None:
+        spans = [*find_substrings(phases, decided, found.edits, config.substrings, found.text_bytes)]
     threshold = config.minhash.threshold if config.minhash is not None else 1.0
     units = [
         (
             part_name(part.number),
-            RemovalUnit(part, slices(decided, group.number), phases.edits(found.edits, group), threshold),
+            RemovalUnit(part, slices(decided, group.number), phases.edits(found.edits, group), of_part, threshold),
         )
-        for group, part in phases.new_parts()
+        for (group, part), of_part in zip(parts, spans, strict=True)
     ]
     removed = phases.context.run_units(units, remove_duplicates, label="parts written")
     return clusters | sum_stats(removed)

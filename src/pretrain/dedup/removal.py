@@ -14,6 +14,7 @@ from pretrain.dedup.keeper import id_texts
 from pretrain.dedup.repeats import Edits
 from pretrain.dedup.segments import cut_segments
 from pretrain.dedup.shuffle import Slice, read_slices
+from pretrain.dedup.spans import Spans, cut_spans
 from pretrain.documents import DOCUMENT_SCHEMA, LedgerRow, document_writer, ledger_writer
 from pretrain.stage import Stats, UnitFiles, part_name
 
@@ -25,11 +26,12 @@ _Change = tuple[str, float, float, str]
 
 
 class RemovalUnit(NamedTuple):
-    """One new part, the decisions about its group of parts, and what is cut from its texts."""
+    """One new part, the decisions about its group of parts, and what is cut from its texts: `edits`, then `spans`."""
 
     part: CorpusPart
     decisions: tuple[Slice, ...]
     edits: Edits | None
+    spans: Spans | None
     near_threshold: float
 
 
@@ -58,10 +60,12 @@ class _Outcome:
     """What becomes of the documents of a part, row group after row group, and its counts."""
 
     def __init__(self, unit: RemovalUnit, files: UnitFiles) -> None:
-        self._edits = unit.edits
+        self._edits, self._min_bytes = unit.edits, unit.spans.min_bytes if unit.spans is not None else 0
         self._index = unit.part.start
         self._removed = _read_decisions(files, unit)
         self._digests = unit.edits.read(files, unit.part.start, unit.part.stop) if unit.edits is not None else {}
+        self._spans = unit.spans.read(files) if unit.spans is not None else {}
+        self._num_changed = 0
         self._bytes_out = 0
         self._kept_by_source: Counter[str] = Counter()
         self._dropped_by_source: dict[str, Counter[str]] = {}
@@ -74,12 +78,15 @@ class _Outcome:
         texts: dict[int, str] = {}
         for row in range(table.num_rows):
             index = self._index + row
-            change = self._removed.get(index)
-            if change is None and index in self._digests:
-                texts[row], change = self._cut(table["text"][row].as_py(), self._digests[index])
-            if change is not None:
+            changes: list[_Change] = []
+            if index in self._removed:
+                changes, stays[row] = [self._removed[index]], False
+            elif index in self._digests or index in self._spans:
+                texts[row], changes = self._edit(index, table["text"][row].as_py())
+                stays[row] = bool(texts[row])
+                self._num_changed += int(stays[row])
+            for change in changes:
                 rows.append(LedgerRow(table["id"][row].as_py(), table["source"][row].as_py(), "dedup", *change))
-                stays[row] = row in texts and bool(texts[row])
         self._index += table.num_rows
         if texts:
             cut = pa.array([texts.get(row) for row in range(table.num_rows)], pa.large_string())
@@ -99,16 +106,25 @@ class _Outcome:
             "dropped_by_reason": dict(sorted(by_reason.items())),
             "documents_by_source": dict(self._kept_by_source),
             "dropped_by_source": {source: dict(reasons) for source, reasons in self._dropped_by_source.items()},
-            "documents_changed": self._changed.total(),
+            "documents_changed": self._num_changed,
             "changed_by_reason": dict(self._changed),
         }
 
-    def _cut(self, text: str, digests: set[bytes]) -> tuple[str, _Change]:
-        edits = cast("Edits", self._edits)
-        cut, removed = cut_segments(text, edits.config, digests)
-        reason = f"repeated_{edits.config.unit}" if cut.strip() else NO_TEXT
-        change = (reason, float(len(removed)), float(edits.config.max_documents), removed[0][:_EVIDENCE_CHARS])
-        return cut if cut.strip() else "", change
+    def _edit(self, index: int, text: str) -> tuple[str, list[_Change]]:
+        """The text without what is cut from it, and the changes: one a step, or one if nothing stays."""
+        changes: list[_Change] = []
+        if index in self._digests:
+            edits = cast("Edits", self._edits)
+            text, removed = cut_segments(text, edits.config, self._digests[index])
+            evidence = removed[0][:_EVIDENCE_CHARS]
+            limit = float(edits.config.max_documents)
+            changes.append((f"repeated_{edits.config.unit}", float(len(removed)), limit, evidence))
+        if index in self._spans:
+            text, num_bytes, keeper = cut_spans(text, self._spans[index])
+            changes.append(("repeated_substring", float(num_bytes), float(self._min_bytes), keeper))
+        if text.strip():
+            return text, changes
+        return "", [(NO_TEXT, *changes[-1][1:])]
 
     def _count(self, kept: pa.Table, rows: list[LedgerRow]) -> None:
         self._kept_by_source.update(kept["source"].to_pylist())

@@ -1,4 +1,4 @@
-"""Removes duplicates: exact copies, repeated segments, near copies; then decides and writes.
+"""Removes duplicates: exact copies, repeated segments, near copies, repeated substrings; then decides and writes.
 
     signatures/documents/   id, source, length and hash of every document          a unit a part
     scratch/exact           hashes, shuffled; documents with the same one          a group of parts; a partition
@@ -12,6 +12,8 @@
     scratch/components      connected documents                                    one unit
     scratch/relations       what is known of them, shuffled                        a group of parts
     scratch/decisions       what goes for what                                     a partition of components
+    scratch/anchors         pieces of what is left, shuffled; those that repeat    a part; a partition
+    scratch/windows         windows of bytes around those, shuffled; spans to cut  a part; a partition
     clusters/               the cluster table                                      524,288 documents, or more
     data/, ledger/                                                                 a unit a part
 
@@ -59,7 +61,7 @@ def build(context: StageContext[DedupConfig]) -> Stats:
     if config.minhash is not None:
         same_words, links, near_counts = _find_near(phases, exact, edits, config.minhash)
         counts |= near_counts
-    written = write_outcome(phases, Findings(by_source, exact, edits, same_words, links))
+    written = write_outcome(phases, Findings(by_source, listed.get("bytes_in", 0), exact, edits, same_words, links))
     return _NOTHING | listed | counts | written
 
 
