@@ -15,6 +15,7 @@ import yaml
 from pretrain.artifact import Artifact, artifact_key
 from pretrain.catalog import find_artifact
 from pretrain.dag import DOCUMENT_STAGES
+from pretrain.examples import find_examples
 from pretrain.funnel import make_funnel
 from pretrain.language.inputs import find_lid176
 from pretrain.runs import load_run
@@ -125,10 +126,24 @@ def check_funnel(run: DataRun) -> None:
     assert sum(one.num_left for one in funnel.sources) == funnel.total.num_left > 0
 
 
+def check_examples(run: DataRun) -> None:
+    """Every reason of every stage has three examples, or all that it took, each with its text where there was one."""
+    upstream: Artifact | None = None
+    for artifact in (run.artifacts[stage] for stage in DOCUMENT_STAGES if stage in run.artifacts):
+        dropped = artifact.manifest.stats["dropped_by_reason"]
+        examples = find_examples(artifact, upstream)
+        assert {reason: len(found) for reason, found in examples.items()} == {
+            reason: min(3, count) for reason, count in dropped.items()
+        }
+        assert all((one.text is None) == (upstream is None) for found in examples.values() for one in found)
+        upstream = artifact
+
+
 def test_the_first_documents_of_every_source_to_shards(tmp_path: Path) -> None:
     run = run_data_stages(write_recipe(tmp_path, 12), tmp_path / "store")
     check_conservation(run)
     check_funnel(run)
+    check_examples(run)
     reasons = check_every_reason_can_be_asked_about(run)
     assert reasons >= {"blocked_domain", "generated_file", "syntax_error", "line_too_long", "too_few_lines"}
 
@@ -145,6 +160,7 @@ def test_every_document_of_every_source_to_an_evaluated_model(tmp_path: Path) ->
     run = DataRun(store, record, artifacts)
     check_conservation(run)
     check_funnel(run)
+    check_examples(run)
     assert check_every_reason_can_be_asked_about(run) >= {
         "near_duplicate",
         "exact_duplicate",

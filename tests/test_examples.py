@@ -1,13 +1,17 @@
 """Examples of what a reason took, and the tables of a stage that show them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pretrain.artifact import Artifact
+from pretrain.catalog import find_artifact
 from pretrain.examples import find_examples
 from pretrain.stage_report import reason_rows, source_rows
+from pretrain.store import LocalStore
 from tests.data_run import DataRun, run_data_stages
 from tests.tiny import prose, tiny_values
 
@@ -101,24 +105,71 @@ def test_a_reason_whose_parts_are_not_looked_into_is_shown_without_an_example(ru
     ]
 
 
-def test_few_parts_are_opened_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "web").mkdir()
-    for n in range(12):
-        text = json.dumps({"text": f"short {n}"}) + "\n" + json.dumps({"text": prose(12)[n]})
-        (tmp_path / "web" / f"{n:02d}.jsonl").write_text(text, encoding="utf-8")
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> DataRun:
+    """Twelve sources with a short text and a good one each; the tenth has a text that repeats, the eleventh two."""
+    folder = tmp_path_factory.mktemp("many")
+    again = "one line of a text that comes again\n\n" * 3 + "another line"
+    for n, good in enumerate(prose(12)):
+        texts = [f"short {n}", good, *([again + str(n)] * {9: 1, 10: 2}.get(n, 0))]
+        (folder / f"{n:02d}.jsonl").write_text(
+            "\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8"
+        )
     values = tiny_values()
-    values["download"] = {"sources": [{"name": f"s{n}", "uri": f"web/{n:02d}.jsonl"} for n in range(12)]}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    run = run_data_stages(tmp_path / "tiny.yaml", tmp_path / "store", until="filter")
-    assert len(run.artifacts["filter"].parts("ledger/")) == 12
-    opened: list[str] = []
-    original = type(run.artifacts["filter"]).open_part
+    values["download"] = {"sources": [{"name": f"s{n}", "uri": f"{n:02d}.jsonl"} for n in range(12)]}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return run_data_stages(folder / "tiny.yaml", folder / "store", until="filter")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the parts that are opened."""
+    paths: list[str] = []
+    original = Artifact.open_part
 
     def recorded(artifact, part):  # type: ignore[no-untyped-def]
-        opened.append(part.path)
+        paths.append(part.path)
         return original(artifact, part)
 
-    monkeypatch.setattr(type(run.artifacts["filter"]), "open_part", recorded)
+    monkeypatch.setattr(Artifact, "open_part", recorded)
+    return paths
+
+
+def texts_of(run: DataRun) -> dict[str, list[str | None]]:
     examples = find_examples(run.artifacts["filter"], run.artifacts["download"])
-    assert [one.text for one in examples["too_few_lines"]] == ["short 0", "short 1", "short 2"]
-    assert sorted(opened) == [f"{name}/part-0000{n}.parquet" for name in ("data", "ledger") for n in range(3)]
+    return {reason: [one.text and one.text[-8:] for one in found] for reason, found in examples.items()}
+
+
+def test_a_reason_of_any_part_has_its_examples_and_no_part_is_opened_in_vain(many: DataRun, opened: list[str]) -> None:
+    assert [part.rows for part in many.artifacts["filter"].parts("ledger/")] == [1] * 9 + [2, 3, 1]
+    assert texts_of(many) == {
+        "paragraph_repetition": ["er line9", "r line10", "r line10"],
+        "too_few_lines": ["short 0", "short 9", "short 10"],
+    }
+    assert opened == [f"{folder}/part-000{n}.parquet" for n in ("00", "09", "10") for folder in ("ledger", "data")]
+
+
+def test_receipts_are_read_no_more_than_are_needed_and_spread_over_the_parts(
+    many: DataRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[str]] = []
+    original = type(many.store).read_many
+
+    def recorded(store, keys):  # type: ignore[no-untyped-def]
+        read.append(list(keys))
+        return original(store, read[-1])
+
+    monkeypatch.setattr(type(many.store), "read_many", recorded)
+    monkeypatch.setattr("pretrain.examples._RECEIPTS_AT_ONCE", 4)
+    assert len(texts_of(many)["paragraph_repetition"]) == 3
+    assert [[key[-7:-5] for key in keys] for keys in read] == [["00", "03", "06", "09"], ["01", "04", "07", "10"]]
+
+
+def test_parts_whose_receipts_are_gone_are_looked_into(many: DataRun, tmp_path: Path, opened: list[str]) -> None:
+    artifact = many.artifacts["filter"]
+    shutil.copytree(many.store.local_file(artifact.key), tmp_path / artifact.key)
+    shutil.rmtree(tmp_path / artifact.key / "receipts")
+    bare = find_artifact(LocalStore(tmp_path), artifact.key)
+    examples = find_examples(bare, many.artifacts["download"])
+    assert {reason: len(found) for reason, found in examples.items()} == {"paragraph_repetition": 3, "too_few_lines": 3}
+    assert len(opened) == 12 + 3 + 3  # every ledger part for its reasons, and three with their texts

@@ -15,7 +15,7 @@ from pretrain.runner import InlineRunner
 from pretrain.runs import list_run_ids, load_run
 from pretrain.spec import RunSpec
 from pretrain.store import LocalStore
-from tests.tiny import write_recipe
+from tests.tiny import prose, write_recipe
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -143,24 +143,43 @@ def test_progress_and_counts_are_artifacts_in_the_ui(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_the_funnel_is_shown_with_examples_also_for_a_stage_found_in_the_store(tmp_path: Path) -> None:
+    from flows.pretrain import pretrain
+
+    spec = spec_of_two_sources(tmp_path)
+    for run_id, action in (("funnel-one", "built"), ("funnel-two", "cached")):
+        pretrain(spec.model_copy(update={"run_id": run_id}))
+        found = newest_tables(*(f"{stage}-{kind}" for stage in ("filter", "dedup") for kind in ("funnel", "dropped")))
+        assert all(str(one.description).startswith(f"{action}: ") for one in found.values())
+        tables = {key: yaml.safe_load(str(one.data)) for key, one in found.items()}
+        assert [row["source"] for row in tables["filter-funnel"]] == ["reference", "web", "all"]
+        assert [(row["reason"], row["most of them from"]) for row in tables["filter-dropped"]] == [
+            *[("too_few_lines", "web 4"), ("", ""), ("", "")],
+            *[("paragraph_repetition", "web 2"), ("", "")],
+        ]
+        assert [row["reason"] for row in tables["dedup-dropped"]][:3] == ["exact_duplicate", "", ""]
+        assert all(row["text"] for row in tables["filter-dropped"] + tables["dedup-dropped"])
+
+
+def spec_of_two_sources(folder: Path) -> RunSpec:
+    """The second source, and so the second part, has four short texts, two that repeat and a good one."""
+    texts = [*(f"short {n}" for n in range(4)), *(f"line of text\n\nline of text\n\nlast {n}" for n in range(2))]
+    rows = [json.dumps({"text": text}) for text in [*texts, *prose(1)]]
+    (folder / "web.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    sources = [{"name": "reference", "uri": "corpus/*.jsonl"}, {"name": "web", "uri": "web.jsonl"}]
+    recipe = write_recipe(folder, download={"sources": sources})
+    return RunSpec(recipe=str(recipe), store=str(folder / "store"), until="dedup")
+
+
+def newest_tables(*keys: str) -> dict[str, Any]:
+    """The newest artifact in the UI under each key."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
     from prefect.client.schemas.sorting import ArtifactSort
 
-    from flows.pretrain import pretrain
-
-    for run_id, action in (("funnel-one", "built"), ("funnel-two", "cached")):
-        pretrain(spec_of(tmp_path, until="dedup", run_id=run_id))
-        with get_client(sync_client=True) as client:
-            keys = ArtifactFilter(key=ArtifactFilterKey(any_=["dedup-funnel", "dedup-dropped"]))
-            newest_first = client.read_artifacts(artifact_filter=keys, sort=ArtifactSort.CREATED_DESC)
-        found = {artifact.key: artifact for artifact in reversed(newest_first)}
-        assert str(found["dedup-dropped"].description).startswith(f"{action}: dedup/")
-        sources, reasons = (yaml.safe_load(str(found[key].data)) for key in ("dedup-funnel", "dedup-dropped"))
-        assert [row["source"] for row in sources] == ["reference", "all"]
-        assert reasons[0]["most of them from"] == f"reference {reasons[0]['documents']}"
-        assert [row["reason"] for row in reasons[:3]].count("") == 2  # three examples of the first reason
-        assert all(row["text"] for row in reasons)
+    with get_client(sync_client=True) as client:
+        named = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
+        newest_first = client.read_artifacts(artifact_filter=named, sort=ArtifactSort.CREATED_DESC)
+    return {str(artifact.key): artifact for artifact in reversed(newest_first)}
 
 
 @pytest.mark.usefixtures("quick")
