@@ -42,7 +42,7 @@ def test_objects_over_several_lines_follow_one_another(folder: Path):
         (b'"text"', "not_an_object"),
         (b"[1,2]", "not_an_object"),
         (b'{"text":"\xff"}', "invalid_utf8"),
-        (b'{"text":"t","d":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json"),
+        (b'{"text":"t","d":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep"),
         (b'{"other":1}', "missing_text"),
     ],
 )

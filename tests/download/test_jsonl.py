@@ -1,14 +1,25 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pretrain.download.readers import jsonl
+from pretrain.filter.textview import TextView
 from tests.download.downloading import download
 
 TEXT = '{"text":"good"}'
+# Either sends a line past orjson, to Python's recursive parser and writer.
+BESIDE = {"surrogate": b'"\\ud800"', "large integer": b"9" * 30}
+
+
+def nested(depth: int, beside: bytes = b"0") -> bytes:
+    """A record whose field `d` is `depth` arrays in one another: `depth + 1` levels."""
+    return b'{"text":"t","s":%s,"d":%s%s}' % (beside, b"[" * depth, b"]" * depth)
+
 
 # line -> (text, metadata) of a document, or the reason in the ledger
 HOSTILE = [
@@ -24,8 +35,15 @@ HOSTILE = [
     (b'{"text":"t","s":"\\ud800x"}', ("t", '{"s":"\ufffdx"}')),
     (b'{"text":"t","b":2,"a":{"deep":[1,null]}}', ("t", '{"b":2,"a":{"deep":[1,null]}}')),
     (b'{"text":"t","\\n":"","":0}', ("t", '{"\\n":"","":0}')),
-    (b'{"text":"t","d":' + b"[" * 300 + b"]" * 300 + b"}", "too_deep"),
-    (b'{"text":"t","d":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_json"),
+    *[(nested(depth), "too_deep") for depth in (254, 300, 900, 979, 2000, 100_000)],
+    *[(nested(depth, beside), "too_deep") for depth in (254, 300, 900, 979, 2000) for beside in BESIDE.values()],
+    (nested(253, BESIDE["surrogate"]), ("t", '{"s":"\ufffd","d":' + "[" * 253 + "]" * 253 + "}")),
+    (nested(253, b"9" * 30), ("t", '{"s":' + "9" * 30 + ',"d":' + "[" * 253 + "]" * 253 + "}")),
+    (b'{"text":"' + b"[{" * 500 + b'\\"[","s":"\\ud800"}', ("[{" * 500 + '"[', '{"s":"\ufffd"}')),
+    (b'{"text":"t","n":-' + b"9" * 4300 + b"}", ("t", '{"n":-' + "9" * 4300 + "}")),
+    (b'{"text":"t","n":' + b"9" * 4301 + b"}", "too_many_digits"),
+    (b'{"text":"t","n":[{"m":-1' + b"0" * 9999 + b"}]}", "too_many_digits"),
+    (b'{"text":"t","n":' + b"9" * 4301 + b".5}", ("t", '{"n":null}')),
     (b'{"text":"lone \\ud800 surrogate"}', "invalid_utf8"),
     (b'{"text":"latin-1 \xe9"}', "invalid_utf8"),
     (b'{"text":"t","n":NaN}', "invalid_json"),
@@ -57,6 +75,22 @@ def test_outcome_of_a_hostile_line_between_good_ones(folder: Path, line, outcome
     else:
         assert (result.documents[1].text, result.documents[1].metadata) == outcome
         assert result.ledger == []
+
+
+def deeper(frames: int, call: Callable[[], Any]) -> Any:
+    """What a call returns from so many frames further down the stack."""
+    return deeper(frames - 1, call) if frames else call()
+
+
+@pytest.mark.parametrize("frames", [0, 60, 400])
+@pytest.mark.parametrize("beside", BESIDE)
+def test_the_limit_of_depth_is_that_of_the_record_and_not_of_the_stack(folder: Path, beside, frames):
+    lines = [nested(depth, BESIDE[beside]) for depth in (253, 254, 300, 900, 979)]
+    (folder / "a.jsonl").write_bytes(b"\n".join(lines))
+    result = deeper(frames, lambda: download(folder, {"uri": "a.jsonl"}))
+    assert result.texts == ["t"]
+    assert result.reasons == [("too_deep", f"a.jsonl:{line}") for line in (2, 3, 4, 5)]
+    assert deeper(frames, lambda: len(TextView("t", result.documents[0]).metadata)) == 2
 
 
 def test_blank_lines_are_no_records_but_count_as_lines(folder: Path):
@@ -119,10 +153,15 @@ def test_arbitrary_text_round_trips(folder: Path, texts: list[str]):
     assert result.stats["documents_in"] == len(texts) + 1
 
 
-@given(st.binary(max_size=400))
+# Mostly of bytes that mean something to JSON or to a line.
+LINE_BYTES = st.one_of(st.binary(max_size=400), st.text('{}[]":,\\ntext\n\r 7', max_size=400).map(str.encode))
+
+
+@given(LINE_BYTES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_arbitrary_bytes_are_conserved(folder: Path, data: bytes):
     (folder / "a.jsonl").write_bytes(TEXT.encode() + b"\n" + data)
     result = download(folder, {"uri": "a.jsonl"})
     assert result.texts[:1] == ["good"]
-    assert result.stats["documents_in"] == len(result.documents) + len(result.ledger)
+    num_lines = 1 + sum(1 for line in data.split(b"\n") if line.strip())
+    assert len(result.documents) + len(result.ledger) == result.stats["documents_in"] == num_lines

@@ -26,7 +26,7 @@ from pretrain.download.readers.delimited import read_delimited
 from pretrain.download.readers.html import read_html
 from pretrain.download.readers.hub import read_hub
 from pretrain.download.readers.json_values import read_json_values
-from pretrain.download.readers.jsonl import read_jsonl
+from pretrain.download.readers.jsonl import has_deep_brackets, read_jsonl
 from pretrain.download.readers.parquet import PARQUET_MAGIC, read_parquet
 from pretrain.download.readers.python_code import read_python_code
 from pretrain.download.readers.python_docs import read_python_docs
@@ -138,9 +138,11 @@ def _by_json(text: bytes) -> str | None:
     line, _, _ = text.lstrip().partition(b"\n")
     if not line.startswith(b"{"):
         return None
+    if has_deep_brackets(line):  # which Python's parser takes or not by the depth of the stack
+        return "jsonl"
     try:
-        json.loads(line)
-    except (ValueError, RecursionError):
+        json.loads(line, parse_int=str)  # Python refuses to make a number of 4301 digits
+    except ValueError:
         return None
     return "jsonl"
 

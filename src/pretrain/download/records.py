@@ -8,7 +8,7 @@ What happens to unusual input, once for all formats:
     it holds a lone surrogate, or bytes not UTF-8   invalid_utf8: no file could hold it
     it holds NUL, U+2028, CRLF, a BOM inside        kept as it is; filters decide
     another field holds a lone surrogate            kept, the surrogate replaced by U+FFFD
-    metadata nests deeper than 254 levels           too_deep (the limit of the JSON writer that readers share)
+    metadata nests deeper than 254 levels           too_deep (the limit of orjson, for whatever way it is written)
 """
 
 import base64
@@ -24,6 +24,9 @@ from pretrain.download.fields import find_field, put_field, take_field
 
 # The largest record of any format, in bytes of the decompressed file; a longer one is `too_large`.
 MAX_RECORD_BYTES = 64 << 20
+# Objects and arrays inside one another, the outermost counted. What is deeper, orjson does not write, and Python's
+# json reads or not by how deep its caller's stack is.
+MAX_LEVELS = 254
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -177,14 +180,22 @@ def metadata_json(fields: dict[str, Any]) -> str:
     try:
         return orjson.dumps(fields, default=_plain).decode()
     except orjson.JSONEncodeError as error:
-        if "ecursion" in str(error):
+        if "ecursion" in str(error) or _is_too_deep(fields):
             raise UnusableRecordError("too_deep") from None
     # Lone surrogates and integers beyond 64 bits, which orjson refuses and JSON allows.
-    try:
-        text = json.dumps(fields, default=_plain, ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        raise UnusableRecordError("too_deep") from None
+    text = json.dumps(fields, default=_plain, ensure_ascii=False, separators=(",", ":"))
     return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _is_too_deep(value: Any) -> bool:
+    """Whether containers nest more than `MAX_LEVELS` levels; found without recursion."""
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        inner = (item for outer in level for item in (outer.values() if isinstance(outer, dict) else outer))
+        level = [item for item in inner if isinstance(item, dict | list | tuple)]
+        if not level:
+            return False
+    return True
 
 
 def _plain(value: Any) -> Any:
