@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import re
-import resource
 import statistics
 import subprocess
 import tempfile
@@ -106,13 +105,19 @@ def run_peer(peer: str, sample: list[str]) -> dict[str, Any]:
 def measure_agreement(sample: list[str], peer: str) -> dict[str, Any]:
     """Documents on which a rule alone keeps or drops as datatrove's filter does, and those with its reason too."""
     decisions = run_peer(peer, sample)["decisions"]
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"differences": []}
     for words in ("spacy", "regex"):
         agreed_on_all = [True] * len(sample)
         for name in RULES:
             decide = judge([name], words)
             drops = [decide(text).drop for text in sample]
             ours = [drop and REASONS[name][drop.reason] for drop in drops]
+            if words == "spacy":
+                found["differences"] += [
+                    f"document {index}, {name}: {their or 'kept'} -> {drop or 'kept'}"
+                    for index, (drop, our, their) in enumerate(zip(drops, ours, decisions[name], strict=True))
+                    if our != their
+                ]
             pairs = list(zip(ours, decisions[name], strict=True))
             agreed_on_all = [
                 before and (our is None) == (their is None)
@@ -195,6 +200,7 @@ def has_few_repetitions(page: dict[str, str]) -> bool:
 def measure_stage(texts: list[str], num_runs: int) -> dict[str, float]:
     """The whole stage, parquet in and out, with one worker and with two: wall seconds, the workers' peak memory."""
     found: dict[str, float] = {}
+    peaks: list[float] = []
     with tempfile.TemporaryDirectory(prefix="pretrain-benchmark-") as name:
         store = LocalStore(Path(name))
         documents = make_document_artifact(store, "download", parts_of(texts))
@@ -209,19 +215,26 @@ def measure_stage(texts: list[str], num_runs: int) -> dict[str, float]:
                         started = time.perf_counter()
                         build(context)
                         times.append(time.perf_counter() - started)
+                        probes = [(str(n), None) for n in range(4 * num_workers)]
+                        peaks += [peak for _, peak in runner.map(peak_rss_mebibytes, probes)]
             one, two = (statistics.median(seconds[n]) for n in (1, 2))
             title = "course" if rules == ("course",) else "four rules"
             found[f"{title}: one worker, MB/s"] = num_megabytes(texts) / one
             found[f"{title}: two workers, MB/s"] = num_megabytes(texts) / two
             found[f"{title}: two workers, times one"] = one / two
-    # the largest of all that ended, in KiB on Linux
-    found["peak RSS of a worker, MiB"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    found["peak RSS of a worker, MiB"] = max(peaks)
     return found
 
 
 def warm(config: FilterConfig) -> None:
     """Loads what a worker loads once."""
     Judge(make_rules(config, {}))("To load the compiled loops. " * 20)
+
+
+def peak_rss_mebibytes(_: None) -> float:
+    """Of this process. (getrusage counts for a child what its parent held when it was made.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
 
 
 def stage_context(
@@ -294,7 +307,10 @@ def main() -> None:
             continue
         print(f"\n{title}")
         for what, value in values.items():
-            print(f"  {what:70} {value:12.2f}")
+            if isinstance(value, list):
+                print("".join(f"    {line}\n" for line in value), end="")
+            else:
+                print(f"  {what:70} {value:12.2f}")
 
 
 if __name__ == "__main__":

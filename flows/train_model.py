@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from pretrain.runs import part_of_run
 from pretrain.spec import RunSpec
 from tasks.adapter import ArtifactRef, planned
 from tasks.init import initialize_model
@@ -13,15 +14,15 @@ from tasks.train import train
 @flow(name="train-model", flow_run_name="train-model")
 def train_model(spec: RunSpec, shard: ArtifactRef | None = None) -> dict[str, ArtifactRef]:
     """The trained model and what it was trained from, by stage; run alone, it takes the store's shards."""
-    spec = spec.resolved()
-    shard = shard or planned(spec, "shard")
-    made = {"tokenizer": obtain_tokenizer(spec, shard)}
-    # The short branch goes to a thread: Ctrl-C and a cancel reach the long one at once.
-    initializing = initialize_model.submit(spec, made["tokenizer"]) if spec.wants("init") else None
-    if spec.wants("pack"):
-        made["pack"] = pack_sequences(spec, shard, made["tokenizer"])
-    if initializing:
-        made["init"] = initializing.result()
-    if spec.wants("train"):
-        made["train"] = train(spec, made["pack"], made["init"])
+    with part_of_run(spec, "train") as run:
+        shard = shard or planned(run, "shard")
+        made = {"tokenizer": obtain_tokenizer(run, shard)}
+        # The short branch goes to a thread: Ctrl-C and a cancel reach the long one at once.
+        initializing = initialize_model.submit(run, made["tokenizer"]) if run.wants("init") else None
+        if run.wants("pack"):
+            made["pack"] = pack_sequences(run, shard, made["tokenizer"])
+        if initializing:
+            made["init"] = initializing.result()
+        if run.wants("train"):
+            made["train"] = train(run, made["pack"], made["init"])
     return made

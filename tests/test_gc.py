@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.errors import NotInStoreError, StoreError
+from pretrain.errors import NotInStoreError, StoreError, StoreVersionError
 from pretrain.gc import Garbage, Keep, Survey, collect, survey, suspects
 from pretrain.leases import LEASES, Watch, leased
 from pretrain.planning import make_plan
@@ -54,6 +54,15 @@ def apply(store: LocalStore, num_runs: int, watch: Watch | None = None) -> list[
 def filters_of(store: LocalStore) -> dict[str, str]:
     """The filter artifact of each run."""
     return {run_id: f"filter/{load_run(store, run_id).stage('filter').fingerprint}" for run_id in list_run_ids(store)}
+
+
+def test_a_newer_manifest_in_use_stops_it_before_anything_goes(store: LocalStore) -> None:
+    path = store.root / filters_of(store)["20260101-2"] / "manifest.json"
+    path.write_text(path.read_text().replace('"schema_version":1', '"schema_version":99'))
+    before = sorted(store.list_sizes(""))
+    with pytest.raises(StoreVersionError, match="has manifest schema 99, this version reads up to 1: upgrade pretrain"):
+        apply(store, num_runs=1)
+    assert sorted(store.list_sizes("")) == before
 
 
 def test_what_only_an_older_run_used_can_go_with_its_record(store: LocalStore) -> None:

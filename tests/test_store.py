@@ -70,6 +70,23 @@ def test_many_are_read_at_once(store: Store) -> None:
     assert store.read_many([*keys, "a/none.json"]) == {key: key.encode() for key in keys}
 
 
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.EOPNOTSUPP])
+def test_what_is_there_is_not_created_again_also_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number or 0))
+
+    if number is not None:
+        monkeypatch.setattr(os, "link", refuse)
+    store = LocalStore(tmp_path)
+    assert store.create_bytes("filter/abc/manifest.json", b"first")
+    assert not store.create_bytes("filter/abc/manifest.json", b"second")
+    assert store.create_bytes("filter/abc/manifest.json", b"first")  # the same is as good as its own
+    assert store.read_bytes("filter/abc/manifest.json") == b"first"
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
 def test_an_unfinished_write_is_invisible(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.scratch_file("filter/abc/data/part-00000.parquet").write_bytes(b"half of it")

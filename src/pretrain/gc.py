@@ -77,6 +77,8 @@ def survey(store: Store, keep: Keep, watch: Watch, now: float, unfinished_second
     Raises:
         StoreError: the record of a run to be kept cannot be read, so that no one knows what it refers to.
         NotInStoreError: there is no run of a name to be kept.
+        StoreVersionError: an artifact that is in use was written by a newer version of pretrain, so that what it was
+            made from may be told in words that this one does not know.
     """
     leases = watch.living(LEASES)
     records = _kept_runs(store, keep, leases)
@@ -170,7 +172,7 @@ def _marked(store: Store, records: Iterable[RunRecord], leases: Iterable[Notice]
             continue
         marked.add(key)
         stage, _, fingerprint = key.partition("/")
-        manifest = read_manifest(store, stage, fingerprint, newer_too=False)
+        manifest = read_manifest(store, stage, fingerprint)
         if manifest is not None:
             todo += [f"{record.stage}/{record.fingerprint}" for record in manifest.inputs if ":" not in record.stage]
     return marked

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pretrain.clock import now_seconds
 from pretrain.errors import DamagedArtifactError, StoreError
 from pretrain.filehash import cache_dir
-from pretrain.store import Store, storage_errors
+from pretrain.store import Store, place_once, storage_errors
 
 logger = logging.getLogger(__name__)
 
@@ -217,10 +217,9 @@ def machine_id() -> str:
         fresh = path.with_name(f".{uuid.uuid4().hex}")
         fresh.write_text(uuid.uuid4().hex)
         try:
-            with contextlib.suppress(FileExistsError):
-                os.link(fresh, path)
+            place_once(fresh, path)
         finally:
-            fresh.unlink()
+            fresh.unlink(missing_ok=True)
         return path.read_text()
 
 

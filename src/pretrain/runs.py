@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pretrain.artifact import artifact_key, read_manifest
+from pretrain.dag import stages_of
 from pretrain.errors import NotInStoreError, PretrainError, StageError
 from pretrain.leases import leased
 from pretrain.planning import PlannedStage, identify_all, make_plan
@@ -156,6 +157,23 @@ def recorded_run(spec: RunSpec) -> Iterator[RunSpec]:
         save_run(store, ended)
 
 
+@contextlib.contextmanager
+def part_of_run(spec: RunSpec, last: str) -> Iterator[RunSpec]:
+    """The run that a sub-flow is part of, as it is; or, for a sub-flow that is run alone, a recorded run up to `last`.
+
+    Args:
+        spec: what to run.
+        last: the last stage of the sub-flow; `spec.until` may end it before.
+    """
+    spec = spec.resolved()
+    if spec.planned is not None:
+        yield spec
+        return
+    until = spec.until if spec.until in stages_of(spec.load(), last) else last
+    with recorded_run(spec.model_copy(update={"until": until})) as run:
+        yield run
+
+
 def record_cached_run(spec: RunSpec, plan: Sequence[PlannedStage]) -> None:
     """Writes the record of a run that found every stage in the store."""
     record, store = new_run(spec), open_store(spec.store)
@@ -173,6 +191,7 @@ def resume_command(spec: RunSpec, begun: Sequence[str] = ()) -> str:
     words = ["pretrain", "run", spec.recipe, "--store", spec.store]
     words += [word for override in spec.overrides for word in ("--set", override)]
     words += ["--until", spec.until] if spec.until else []
+    words += ["--workers", str(spec.workers)] if spec.workers else []
     words += [word for stage in spec.refresh if stage not in begun for word in ("--refresh", stage)]
     return shlex.join(words)
 

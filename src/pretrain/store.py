@@ -28,6 +28,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _CLIENT_LIBRARIES = {"aiohttp"}  # its errors are no OSErrors
 _READING = {"reading", "fetching", "listing"}
+# How a file system says that it has no hard links.
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _UNFINISHED = ".tmp"
 _LOCKS = ".locks"
 _HIDDEN = {_UNFINISHED, _LOCKS}
@@ -143,6 +145,25 @@ class Store(Protocol):
         """
 
 
+def place_once(path: Path, target: Path) -> bool:
+    """Gives a file on the same file system a second name unless something has it; returns whether it did.
+
+    Where the file system knows no hard links (FAT, some network and FUSE mounts), the file is renamed after a look: of
+    two processes in the same instant the last one wins, where the first would.
+    """
+    try:
+        os.link(path, target)  # unlike a rename, it fails where something is
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if target.exists():
+            return False
+        path.replace(target)
+    return True
+
+
 def open_store(url: str) -> Store:
     """The store at a local path or fsspec URL. Creates nothing yet.
 
@@ -247,9 +268,7 @@ class LocalStore:
                 path.write_bytes(data)
                 _flush(path)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    os.link(path, target)  # unlike a rename, it fails where something is
-                except FileExistsError:
+                if not place_once(path, target):
                     return target.read_bytes() == data
                 _flush(target.parent)
             finally:

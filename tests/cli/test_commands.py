@@ -237,6 +237,14 @@ def test_plan_as_json(tmp_path: Path) -> None:
     assert "3 of 3 stages to build" in Answer("plan", recipe, "--store", tmp_path / "s", "--until", "dedup").text
 
 
+def test_plan_shows_values_as_they_are(own: Fabricated, tmp_path: Path) -> None:
+    pattern = "(foo[a-z]+[/b]|bar)"
+    recipe = write_recipe(tmp_path, filter={"rules": [{"rule": "regex", "pattern": [pattern]}]})
+    answer = Answer("plan", recipe, "--store", own.store.url, "--until", "filter")
+    assert answer.code == 0
+    assert pattern in answer.text
+
+
 def test_plan_refuses_as_run_does(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     for options, words in (

@@ -112,6 +112,8 @@ def test_a_prefect_server_that_does_not_answer(recipe: Path, tmp_path: Path) -> 
         f"the Prefect server of PREFECT_API_URL, {url}, does not answer (<urlopen error [Errno 111] Connection refused"
     )
     assert ended.out["error"]["message"].startswith(words)
+    listed = pretrain("ls", "--store", tmp_path / "store", "--json")
+    assert [run["state"] for run in listed.out["runs"]] == ["failed"]  # not running for ever
 
 
 def test_a_store_below_a_regular_file(recipe: Path, tmp_path: Path) -> None:

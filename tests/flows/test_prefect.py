@@ -191,7 +191,13 @@ def test_a_sub_flow_alone_starts_from_what_the_store_has(tmp_path: Path) -> None
     shard = prepare_data(spec)
     assert shard.key.startswith("shard/")
     assert set(train_model(spec)) == {"tokenizer"}
-    assert list_run_ids(LocalStore(tmp_path / "store")) == []  # a record belongs to a run of the whole DAG
+    store = LocalStore(tmp_path / "store")
+    records = [load_run(store, run_id) for run_id in list_run_ids(store)]
+    assert [(record.state, record.stages[-1].stage) for record in records] == [
+        ("completed", "shard"),  # a record each, which `pretrain gc` keeps as it does those of the whole DAG
+        ("completed", "tokenizer"),
+    ]
+    assert [record.stage("shard").action for record in records] == ["built", "cached"]
 
 
 @pytest.mark.usefixtures("quick")

@@ -112,7 +112,12 @@ def verify_command(
             console().print(f"damaged: {found.artifact}/{found.path} ({found.problem})", style="red", markup=False)
         size = shown_bytes(num_bytes)
         verdict = _verdict(findings, len(removed), place.is_local)
-        console().print(f"{len(chosen)} artifacts, {num_parts} parts, {size} read: {verdict}")
+        console().print(
+            f"{len(chosen)} artifacts, {num_parts} parts, {size} read: {verdict}"
+            if chosen or findings
+            else f"no artifacts in {place.url}: nothing was verified",
+            markup=False,
+        )
     if findings:
         raise typer.Exit(1)
 

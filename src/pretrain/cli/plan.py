@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pretrain.cli.common import (
     DEFAULT_STORE,
@@ -14,6 +15,7 @@ from pretrain.cli.common import (
     console,
     errors_end_the_command,
     print_json,
+    print_whole,
 )
 
 
@@ -37,7 +39,8 @@ def plan_command(
     table = Table("stage", "action", "artifact", "why", box=None, pad_edge=False)
     for stage in plan:
         style = "green" if stage.action == "cached" else "yellow"
-        table.add_row(stage.stage, f"[{style}]{stage.action}[/]", stage.fingerprint[:12], "\n".join(stage.reasons))
-    console().print(table)
+        reasons = Text("\n".join(stage.reasons))  # as they are: values of the recipe may look like markup
+        table.add_row(stage.stage, f"[{style}]{stage.action}[/]", stage.fingerprint[:12], reasons)
+    print_whole(console(), table)
     num_builds = sum(stage.action == "build" for stage in plan)
     console().print(f"{num_builds} of {len(plan)} stages to build")

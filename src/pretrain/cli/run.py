@@ -75,7 +75,7 @@ def _run(spec: RunSpec, execute: Execute, as_json: bool) -> None:
         error = raised
         reason = RunError(stage=error.stage, message=str(error), resume=resume_command(spec))
         if record is not None:
-            record = _recorded(spec, record.model_copy(update={"state": "failed", "error": reason}))
+            record = _ended(spec, record.model_copy(update={"state": "failed", "error": reason}))
             error.stage = (record.error or reason).stage
         print_error(error)
     if as_json:
@@ -109,10 +109,14 @@ def _as_json(spec: RunSpec, record: RunRecord | None, error: PretrainError | Non
     return {**failed, "error": reason.model_dump()}
 
 
-def _recorded(spec: RunSpec, failed: RunRecord) -> RunRecord:
-    """The record that the store has of a failed run, or `failed` where the run or the store never got so far."""
+def _ended(spec: RunSpec, failed: RunRecord) -> RunRecord:
+    """The record that the flow left of a failed run; where it did not begin, `failed`, which is then written."""
     try:
-        recorded = load_run(open_store(spec.store), failed.run_id)
-    except PretrainError:
-        return failed
-    return recorded if recorded.state == "failed" else failed
+        store = open_store(spec.store)
+        recorded = load_run(store, failed.run_id)
+        if recorded.state != "running":
+            return recorded if recorded.state == "failed" else failed
+        save_run(store, failed.model_copy(update={"planned": recorded.planned}))
+    except PretrainError:  # the store failed the run, or never got so far
+        pass
+    return failed

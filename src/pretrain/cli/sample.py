@@ -41,7 +41,7 @@ def sample_command(
         folders = [find_model(open_store(store), model) for model in models]
         for model, folder in zip(models, folders, strict=True):
             if not as_json and len(models) > 1:
-                console().print(f"[bold]{model}[/]")
+                console().print(str(model), style="bold", markup=False)
             pieces = []
             if not as_json:
                 sys.stdout.write(prompt)
