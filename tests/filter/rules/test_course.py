@@ -45,6 +45,16 @@ def test_paragraph_length(text, reason, value, threshold):
         (" abc\n\nabc ", Drop("paragraph_repetition", 1 / 2, 0.3, "abc")),  # but outer whitespace goes
         # 3 of 10 paragraphs is the limit and stays; the characters of those 3 are few
         ("\n\n".join(["aa", "aa", "aa", "aa", *(f"long paragraph {i}" for i in range(6))]), None),
+        # 3 of 9 goes; so do 31 of 100, where 30 stay
+        (
+            "\n\n".join(["aa", "aa", "aa", "aa", *(f"long paragraph {i}" for i in range(5))]),
+            Drop("paragraph_repetition", 3 / 9, 0.3, "aa"),
+        ),
+        ("\n\n".join(["aa"] * 31 + [f"long paragraph {i}" for i in range(69)]), None),
+        (
+            "\n\n".join(["aa"] * 32 + [f"long paragraph {i}" for i in range(68)]),
+            Drop("paragraph_repetition", 0.31, 0.3, "aa"),
+        ),
         # 1 of 4 paragraphs repeats, and holds 20 of the 65 characters
         (
             f"first\n\n{'r' * 20}\n\nsecond one\n\n{'r' * 20}\n\n\n\n",

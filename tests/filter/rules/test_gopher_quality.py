@@ -80,7 +80,7 @@ def test_prose_stays():
         (PROSE.upper(), {"stop_words": ("THAT", "WITH")}, None),
     ],
 )
-def test_each_threshold_at_just_below_and_just_above(text, thresholds, drop):
+def test_prose_with_a_little_more_or_less(text, thresholds, drop):
     assert judge(text, **thresholds) == drop
 
 
@@ -114,6 +114,46 @@ OFF = {
     "min_alphabetic_word_ratio": None,
     "min_stop_words": None,
 }
+
+
+BULLET, ELLIPSIS = "- to be\n", "to be...\n"
+
+
+@pytest.mark.parametrize(
+    ("test", "text", "drop"),
+    [
+        ("min_words", "word " * 50, None),
+        ("min_words", "word " * 49, Drop("too_few_words", 49, 50)),
+        ("max_words", "word " * 100_000, None),
+        ("max_words", "word " * 100_001, Drop("too_many_words", 100_001, 100_000)),
+        ("min_mean_word_chars", "abc " * 50, None),
+        ("min_mean_word_chars", "abc " * 49 + "ab", Drop("mean_word_too_short", 2.98, 3)),
+        ("max_mean_word_chars", "tencharact " * 50, None),
+        (
+            "max_mean_word_chars",
+            "tencharact " * 49 + "elevenchars",
+            Drop("mean_word_too_long", 10.02, 10, "elevenchars"),
+        ),
+        ("max_symbol_ratio", "word " * 90 + "# " * 10, None),
+        ("max_symbol_ratio", "word " * 89 + "# " * 11, Drop("too_many_hashes", 0.11, 0.1)),
+        ("max_symbol_ratio", "word " * 90 + "... … " * 5, None),
+        ("max_symbol_ratio", "word " * 89 + "... … " * 5 + "...", Drop("too_many_ellipses", 0.11, 0.1)),
+        ("max_bullet_line_ratio", BULLET * 90 + "to be\n" * 10, None),
+        ("max_bullet_line_ratio", BULLET * 91 + "to be\n" * 9, Drop("too_many_bullet_lines", 0.91, 0.9, "- to be")),
+        ("max_ellipsis_line_ratio", ELLIPSIS * 30 + "to be\n" * 70, None),
+        (
+            "max_ellipsis_line_ratio",
+            ELLIPSIS * 31 + "to be\n" * 69,
+            Drop("too_many_ellipsis_lines", 0.31, 0.3, "to be..."),
+        ),
+        ("min_alphabetic_word_ratio", "word " * 80 + "2024 " * 20, None),
+        ("min_alphabetic_word_ratio", "word " * 79 + "2024 " * 21, Drop("too_few_alphabetic_words", 0.79, 0.8, "2024")),
+        ("min_stop_words", "of all the words", None),
+        ("min_stop_words", "the words the", Drop("too_few_stop_words", 1, 2, "the")),
+    ],
+)
+def test_each_default_at_its_threshold_and_at_the_nearest_beyond(test, text, drop):
+    assert judge(text, **{name: None for name in OFF if name != test}) == drop
 
 
 @given(st.text())

@@ -44,12 +44,21 @@ def test_decides_as_datatrove_does_on_the_same_words():
     assert {case["reason"] for case in cases} == {None, *REASON_IN_DATATROVE.values()}
 
 
+OTHERS = [f"other {n}" for n in range(69)]
+
+
 @pytest.mark.parametrize(
     ("text", "test", "drop"),
     [
         ("", "", Drop("empty", 0, 1)),
         ("\n\n".join("abcdefgaaa"), "max_repeated_paragraph_ratio", None),  # exactly 0.3
         ("\n\n".join("abcdefaaa"), "max_repeated_paragraph_ratio", Drop("paragraph_repetition", 3 / 9, 0.3, "a")),
+        ("\n\n".join(["a"] * 31 + OTHERS[:69]), "max_repeated_paragraph_ratio", None),
+        (
+            "\n\n".join(["a"] * 32 + OTHERS[:68]),
+            "max_repeated_paragraph_ratio",
+            Drop("paragraph_repetition", 0.31, 0.3, "a"),
+        ),
         (
             "\n a\n\nb\n\na \n",
             "max_repeated_paragraph_ratio",
@@ -64,6 +73,8 @@ def test_decides_as_datatrove_does_on_the_same_words():
         ),
         ("\n".join("abcdefgaaa"), "max_repeated_line_ratio", None),
         ("\n".join("abcdefaaa"), "max_repeated_line_ratio", Drop("line_repetition", 3 / 9, 0.3, "a")),
+        ("\n".join(["a"] * 31 + OTHERS[:69]), "max_repeated_line_ratio", None),
+        ("\n".join(["a"] * 32 + OTHERS[:68]), "max_repeated_line_ratio", Drop("line_repetition", 0.31, 0.3, "a")),
         ("\na\n", "max_repeated_line_ratio", Drop("line_repetition", 1 / 3, 0.3, "")),  # an empty line at both ends
         ("a\n\n\nb\n", "max_repeated_line_ratio", None),  # any number of line feeds is one cut
         ("abcd\nwxyzuvstuv\nabcd", "max_repeated_line_char_ratio", None),  # 4 of 20
