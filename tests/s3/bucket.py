@@ -5,15 +5,17 @@ import json
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
 
 from tests.s3.server import BUCKET, KEY, SECRET, S3Server
 
 
-def client_of(server: S3Server) -> Any:
-    """A plain client of botocore."""
+def client_of(server: S3Server, endpoint: str | None = None, **options: Any) -> Any:
+    """A plain client of botocore, by another address where one is given; options are those of its `Config`."""
     return botocore.session.Session().create_client(
         "s3",
-        endpoint_url=server.endpoint,
+        endpoint_url=endpoint or server.endpoint,
+        config=Config(**options),
         region_name="us-east-1",
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,

@@ -29,13 +29,19 @@ from botocore.credentials import Credentials
 
 from tests.s3.server import KEY, SECRET
 
-Fault = Literal["500", "503", "reset before", "reset after", "delay", "truncated", "wrong bytes", "wrong upload"]
+Fault = Literal[
+    "500", "503", "reset before", "reset after", "delay", "truncated", "wrong bytes", "wrong upload", "hang", "stall"
+]
 Conditional = Literal["as is", "atomic", "ignored"]
 
 OF_EVERY_REQUEST: tuple[Fault, ...] = ("500", "503", "reset before", "reset after", "delay")
 OF_READING: tuple[Fault, ...] = ("truncated", "wrong bytes")  # of an answer to GET: objects, listings, errors
 OF_WRITING: tuple[Fault, ...] = ("wrong upload",)  # of a body on its way up
 ALL_FAULTS = OF_EVERY_REQUEST + OF_READING + OF_WRITING
+# Only the client's read timeout ends these, so that they are asked for by name: `hang` never answers what the server
+# has done; `stall` sends the headers of an answer to GET and less than all of its body, none of it maybe.
+SILENT: tuple[Fault, ...] = ("hang", "stall")
+_OF_ANSWERS = {*OF_READING, "stall"}
 
 _OF_ONE_CONNECTION = {"connection", "expect", "keep-alive", "transfer-encoding"}
 _ERRORS = {
@@ -125,7 +131,7 @@ class FaultProxy:
         with self._lock:
             number, self.num_requests = self.num_requests, self.num_requests + 1
         generator = random.Random(f"{self.seed}/{number}")
-        unfit = {*(() if method == "GET" else OF_READING), *(() if has_body else OF_WRITING)}
+        unfit = {*(() if method == "GET" else _OF_ANSWERS), *(() if has_body else OF_WRITING)}
         fitting = [kind for kind in self.kinds if kind not in unfit]
         is_spoiled = generator.random() < self.rate and fitting
         return Decision(number, generator.choice(fitting) if is_spoiled else None, f"{method} {path}", generator)
@@ -184,7 +190,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             return
         decision = proxy.decide(method, path, bool(body))
         fault, generator = decision.fault, decision.generator
-        if fault is not None and fault not in OF_READING:
+        if fault is not None and fault not in _OF_ANSWERS:
             proxy.count(decision)
         if fault in _ERRORS:
             self._answer_error(*_ERRORS[fault])
@@ -200,10 +206,14 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         if answer is None or fault == "reset after":
             self._reset()
             return
-        if fault in OF_READING and answer.body:
+        self.close_connection = self.close_connection or fault == "hang"
+        if fault in _OF_ANSWERS and answer.body:
             proxy.count(decision)
             answer = self._spoil(answer, decision)
-        self._send(answer.status, answer.headers, answer.body)
+        if fault != "hang":
+            self._send(answer.status, answer.headers, answer.body)
+        if fault in SILENT and self.close_connection:
+            self._wait_for_the_client()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on
 
@@ -223,6 +233,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             return answer._replace(body=_with_a_wrong_byte(answer.body, decision.generator))
         self.close_connection = True
         return answer._replace(body=answer.body[: decision.generator.randrange(len(answer.body))])
+
+    def _wait_for_the_client(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)  # it gives up, or the proxy ends
 
     def _read_body(self) -> bytes | None:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

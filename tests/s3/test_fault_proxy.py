@@ -106,6 +106,22 @@ def test_a_read_that_is_spoiled(client: Any, proxy: FaultProxy, prefix: str) -> 
     assert proxy.faults == {"truncated": 1, "wrong bytes": 1, "delay": 1}
 
 
+def test_a_server_that_falls_silent(s3_server: S3Server, proxy: FaultProxy, prefix: str) -> None:
+    place = {"Bucket": BUCKET, "Key": f"{prefix}/a"}
+    client = client_of(s3_server, endpoint=proxy.endpoint, read_timeout=0.2, retries={"total_max_attempts": 1})
+    proxy.rate, proxy.kinds = 1.0, ("hang",)
+    with pytest.raises(botocore.exceptions.ReadTimeoutError):
+        client.put_object(**place, Body=DATA)
+    assert client_of(s3_server).get_object(**place)["Body"].read() == DATA  # done, and not said
+    proxy.kinds = ("stall",)
+    answer = client.get_object(**place)
+    assert answer["ContentLength"] == len(DATA)
+    with pytest.raises(botocore.exceptions.ReadTimeoutError):
+        answer["Body"].read()
+    assert client.head_object(**place)["ContentLength"] == len(DATA)  # nothing of it can stall
+    assert proxy.faults == {"hang": 1, "stall": 1}
+
+
 def test_what_is_spoiled_follows_from_the_seed_and_the_number() -> None:
     def decisions(seed: int) -> list[tuple[int, str | None]]:
         proxy = FaultProxy("http://127.0.0.1:1", seed=seed, rate=0.05)
