@@ -13,7 +13,9 @@ from pretrain.cli.funnel import print_funnel
 from pretrain.funnel import make_funnel
 from pretrain.runs import RunRecord, StageRecord, save_run
 from pretrain.store import LocalStore
+from tests.command import pretrain
 from tests.test_funnel import DOWNLOAD, FILTER
+from tests.tiny import write_recipe
 
 
 def records(**stats: dict[str, Any]) -> list[StageRecord]:
@@ -130,3 +132,20 @@ def test_a_run_without_documents_has_none(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["funnel", "--store", saved(tmp_path, []).url])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "run 20260102-030405-small-beef has no documents yet, its state is completed" in result.stderr
+
+
+def test_a_run_ends_with_the_funnel(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    (tmp_path / "corpus" / "b.jsonl").write_text('{"text": "one line"}\n' * 3, encoding="utf-8")
+    ended = pretrain("run", recipe, "--store", tmp_path / "store", "--until", "filter")
+    assert ended.code == 0, ended.errors
+    told = [" ".join(line.split()) for line in ended.text.splitlines()]  # the widths are the tests' above
+    sources = told.index("source records download filter kept")
+    reasons = told.index("dropped by reason documents of input most of them from")
+    assert told[sources + 1 : reasons] == ["reference 269 267 264 98.1%", ""]
+    assert told[reasons + 1 : reasons + 5] == [
+        "download invalid_json 1 0.4%",
+        "missing_text 1 0.4%",
+        "filter too_few_lines 3 1.1%",
+        "",
+    ]
