@@ -2,6 +2,7 @@
 
     config.py      what a source is in a recipe
     inputs.py      which outside files a source means, and what stands for their content (planning)
+    hub_files.py   which files are a split of a local dataset folder
     units.py       how files are cut into units of work
     content.py     bytes of a file, decompressed, checked against what was planned; splitting.py, decoding.py: its
                    pieces and their text; random_access.py: as a local file

@@ -10,7 +10,7 @@ from pretrain.config import Config, Location
 from pretrain.download.html_config import HtmlOptions
 from pretrain.redaction import holds_secret
 
-VERSION = 2
+VERSION = 3
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet", "arrow", "text", "code", "warc", "html"]
 Encoding = Literal["utf-8", "latin-1", "cp1252", "utf-16"]

@@ -106,7 +106,7 @@ def read_records(file: ExternalFile, source: Source, extractor: TextExtractor | 
 
 
 def _format(file: ExternalFile, source: Source) -> str | None:
-    if source.kind == "hub":
+    if source.kind == "hub" and file.location == source.uri:  # not a data file of a local folder
         return "hub"
     if source.kind == "python":
         return source.uri

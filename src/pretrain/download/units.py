@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pretrain.download.config import DownloadConfig, Source
+from pretrain.download.hub_files import split_files
 from pretrain.download.inputs import input_name
 from pretrain.external import ExternalFile, ExternalInput, require_unchanged
 from pretrain.stage import part_name
@@ -24,18 +25,33 @@ def cut_units(config: DownloadConfig, external: Mapping[str, ExternalInput]) -> 
     """The units of all sources, in the order of the recipe and of file names; never by number of workers.
 
     Raises:
-        InputError: a local copy of a hub dataset was changed since it was planned.
+        InputError: a local copy of a hub dataset was changed since it was planned, or has no such configuration or
+            split.
     """
     groups = [
-        (source, group) for source in config.sources for group in _groups(source, external[input_name(source)].files)
+        (read_as, group)
+        for source in config.sources
+        for read_as, files in [_what_is_read(source, external[input_name(source)].files)]
+        for group in _groups(read_as, files)
     ]
     return [Unit(part_name(index), source, group) for index, (source, group) in enumerate(groups)]
 
 
+def _what_is_read(source: Source, files: tuple[ExternalFile, ...]) -> tuple[Source, tuple[ExternalFile, ...]]:
+    """The files that are read, of those that count for the fingerprint, and the source with the options to do so."""
+    if source.kind != "hub":
+        return source, files
+    if source.hub_folder is not None:
+        for file in files:
+            require_unchanged(file)
+        found = split_files(source, files)
+        if found is not None:
+            return found
+    # One stream, whatever files it is made of.
+    return source, (ExternalFile(str(source.split), source.uri, f"revision:{source.revision}", 0),)
+
+
 def _groups(source: Source, files: tuple[ExternalFile, ...]) -> Iterator[tuple[ExternalFile, ...]]:
-    if source.kind == "hub":
-        yield (_hub_stream(source, files),)
-        return
     ordered = sorted(files, key=lambda file: file.name)
     if source.max_documents is not None:
         yield tuple(ordered)
@@ -49,11 +65,3 @@ def _groups(source: Source, files: tuple[ExternalFile, ...]) -> Iterator[tuple[E
         group.append(file)
         size += file.bytes
     yield tuple(group)
-
-
-def _hub_stream(source: Source, files: tuple[ExternalFile, ...]) -> ExternalFile:
-    """A hub dataset is one stream, whatever files it is made of."""
-    if source.hub_folder is not None:
-        for file in files:
-            require_unchanged(file)
-    return ExternalFile(str(source.split), source.uri, f"revision:{source.revision}", 0)

@@ -1,27 +1,24 @@
-"""Hub datasets through the `datasets` library, streamed: by id and pinned revision, or from a local folder.
+"""Datasets that the `datasets` library streams: by hub id and pinned revision, or saved to disk.
 
 No code of a dataset is run: `datasets` 4 and later know no loading scripts, only data files.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pretrain.download.config import HUB_PREFIX, Source
-from pretrain.download.records import Record, Unreadable, row_place
-from pretrain.errors import InputError, TransientInputError
+from pretrain.download.hub_files import dataset_error, is_saved_to_disk
+from pretrain.download.records import Record, row_place
+from pretrain.errors import TransientInputError
 from pretrain.external import ExternalFile
 
-_SAVED_MARKERS = ("state.json", "dataset_dict.json")  # what Dataset.save_to_disk leaves behind
 
-
-def read_hub(file: ExternalFile, source: Source) -> Iterator[Record | Unreadable]:
+def read_hub(file: ExternalFile, source: Source) -> Iterator[Record]:
     """The records of one split; positions are row numbers from 0, in the order that `datasets` streams.
 
-    A record that `datasets` cannot read ends the stream: one `unreadable_dataset` stands for the rest.
-
     Raises:
-        InputError: there is no such dataset, configuration, split or revision.
+        InputError: there is no such dataset, configuration, split or revision; or `datasets` cannot read a record,
+            and so none after it: nobody knows how many those are, so no ledger row can stand for them.
         StageError: the hub cannot be reached or the connection broke off.
     """
     position = 0
@@ -34,19 +31,14 @@ def read_hub(file: ExternalFile, source: Source) -> Iterator[Record | Unreadable
     except Exception as error:
         if source.hub_folder is None and _is_network_error(error):
             raise _unreachable(source, error) from error
-        if position == 0:
-            raise InputError(
-                f"source {source.name!r}: datasets cannot read {source.uri} (config {source.config!r}, "
-                f"split {source.split!r}): {error}; correct the source in the recipe"
-            ) from error
-        yield Unreadable(position, row_place(position), "unreadable_dataset")
+        raise dataset_error(source, error, position) from error
 
 
 def _open(source: Source) -> Any:
     import datasets  # seconds to import: only for recipes that name a hub dataset
 
     folder = source.hub_folder
-    if folder is not None and any((Path(folder) / marker).exists() for marker in _SAVED_MARKERS):
+    if folder is not None and is_saved_to_disk(folder):
         saved = datasets.load_from_disk(folder)
         return saved[source.split] if isinstance(saved, datasets.DatasetDict) else saved
     return datasets.load_dataset(
