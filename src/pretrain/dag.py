@@ -4,11 +4,12 @@ The flow says in which order tasks run; this table says what identifies their re
 tasks and Python callers all take a stage from here, so there is one truth about fingerprints.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from pretrain.artifact import Artifact
 from pretrain.config import Config
 from pretrain.external import ExternalInput, Surroundings
 from pretrain.recipe import Recipe
@@ -102,12 +103,19 @@ NODES = (
     Node("train", _of(pack="pack", init="init"), reads_seed=True),
     Node("eval", _eval_inputs, reads_seed=True),
 )
+_WITH_VIEW = ("dedup",)
 _BY_NAME = {node.name: node for node in NODES}
 
 
 def node(stage: str) -> Node:
     """The node of a stage."""
     return _BY_NAME[stage]
+
+
+def views(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
+    """What `pretrain.<stage>.view` shows people of an artifact beside its numbers: titles, each with its lines."""
+    if artifact.stage in _WITH_VIEW:
+        yield from import_module(f"pretrain.{artifact.stage}.view").view(artifact)
 
 
 def stages_of(recipe: Recipe, until: str | None = None) -> list[str]:

@@ -54,6 +54,7 @@ def show_command(
 ) -> None:
     """Show one artifact: its stats, parts and lineage. With --json, its manifest, or the tree with --lineage too."""
     from pretrain.catalog import find_artifact
+    from pretrain.dag import views
     from pretrain.lineage import lineage, trace
     from pretrain.store import open_store
 
@@ -77,6 +78,11 @@ def show_command(
     out.print("[bold]parts[/]")
     for part in manifest.parts:
         out.print(f"  {part.path}  {shown_number(part.rows)} rows  {shown_bytes(part.bytes)}", markup=False)
+    with errors_end_the_command():
+        for title, lines in views(found):
+            out.print(title, style="bold")
+            for line in lines:
+                out.print(f"  {line}", markup=False)
     out.print("[bold]lineage[/]")
     for depth, name in ancestors:
         out.print(f"  {'  ' * depth}{name}", markup=False)
