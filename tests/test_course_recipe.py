@@ -1,5 +1,6 @@
 """recipes/course.yaml: the numbers of the course "Pretraining LLMs", and its data rules beside the course's steps."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import fasttext
 import pytest
 
 from pretrain.artifact import Artifact
-from pretrain.documents import Document, read_documents
+from pretrain.documents import Document, read_documents, read_ledger
 from pretrain.language.inputs import find_lid176
 from pretrain.modeling.parameters import parameters_by_kind
 from pretrain.modeling.shape import ModelShape
@@ -52,9 +53,26 @@ def test_it_can_be_planned(tmp_path: Path) -> None:
     ]
 
 
+OTHERS = [f"This is the paragraph {n} of a text, and no other is like it." for n in range(6)]
+LONG = "r" * 20
+EDGES = {
+    "too_few_lines": "Two lines\nof prose",
+    "paragraph_too_short": "A line\nof prose\nup",
+    "kept: 3 of 10 paragraphs": "\n\n".join(["So"] * 4 + OTHERS),
+    "paragraph_repetition": "\n\n".join(["So"] * 4 + OTHERS[:5]),  # 3 of 9
+    "kept: 20 of 100 characters": f"first\n\n{LONG}\n\nsecond one\n\n{LONG}" + " " * 39,
+    "paragraph_char_repetition": f"first\n\n{LONG}\n\nsecond one\n\n{LONG}" + " " * 38,  # 20 of 99
+}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> DataRun:
-    return run_data_stages(RECIPE, tmp_path_factory.mktemp("course"), overrides=[SAMPLE])
+    """The sample, and a text at each threshold and beyond."""
+    folder = tmp_path_factory.mktemp("course")
+    rows = [json.dumps({"text": text}) for text in EDGES.values()]
+    (folder / "edges.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    edges = f"{{name: edges, uri: '{folder / 'edges.jsonl'}'}}"
+    return run_data_stages(RECIPE, folder / "store", overrides=[f"{SAMPLE.removesuffix(']')}, {edges}]"])
 
 
 def documents(artifact: Artifact) -> list[Document]:
@@ -86,6 +104,16 @@ def test_its_data_stages_decide_as_the_course_does(run: DataRun) -> None:
     assert [one.id for one in documents(run.artifacts["language"])] == english
     assert 0 < len(english) < len(scraped)
     assert len(unique) < len(kept)
+
+
+def test_each_reason_takes_the_text_beyond_its_threshold_and_not_that_at_it(run: DataRun) -> None:
+    assert set(run.artifacts["filter"].manifest.stats["dropped_by_reason"]) == {
+        *("too_few_lines", "paragraph_too_short", "paragraph_repetition", "paragraph_char_repetition")
+    }
+    parts = run.artifacts["filter"].parts("ledger/")
+    reasons = {row.id: row.reason for part in parts for row in read_ledger(run.artifacts["filter"].open_part(part))}
+    edges = {one.text: reasons.get(one.id) for one in documents(run.artifacts["download"]) if one.source == "edges"}
+    assert edges == {text: None if name.startswith("kept") else name for name, text in EDGES.items()}
 
 
 def test_its_shards_hold_every_document_in_the_order_of_arrival(run: DataRun) -> None:
