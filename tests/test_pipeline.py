@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from pretrain.artifact import Artifact, find_damage
-from pretrain.errors import DamagedArtifactError, InputError, NotInStoreError, StageError, UsageError
+from pretrain.errors import DamagedArtifactError, InputError, NotInStoreError, StageError, StoreError, UsageError
 from pretrain.filehash import FileHashes
 from pretrain.pipeline import Outcome, Pipeline
 from pretrain.planning import make_plan
 from pretrain.runner import InlineRunner
 from pretrain.runs import load_run, recorded_run
 from pretrain.spec import RunSpec
+from tests.other_machine import OvertakenPipeline, sha256s_in, sha256s_of
 from tests.tiny import write_recipe
 
 
@@ -23,9 +24,12 @@ def spec(request: pytest.FixtureRequest, tmp_path: Path) -> RunSpec:
     return RunSpec(recipe=str(write_recipe(tmp_path)), store=store, until="filter")
 
 
-def download(spec: RunSpec, *, refresh: bool = False) -> Outcome:
-    pipeline = spec.pipeline()
+def obtain_download(pipeline: Pipeline, *, refresh: bool = False) -> Outcome:
     return pipeline.obtain("download", {}, runner=InlineRunner(), progress=lambda *_: None, refresh=refresh)
+
+
+def download(spec: RunSpec, *, refresh: bool = False) -> Outcome:
+    return obtain_download(spec.pipeline(), refresh=refresh)
 
 
 def test_it_is_built_once_and_found_after(spec: RunSpec) -> None:
@@ -98,6 +102,35 @@ def test_a_build_that_fails_because_another_run_finished_it_takes_that_one(
     monkeypatch.setattr("pretrain.pipeline._compute", finished_by_another)
     monkeypatch.setattr("pretrain.pipeline.find_damage", lambda *_, **__: [])
     assert download(spec).action == "cached"
+
+
+@pytest.mark.parametrize(("is_theirs", "action"), [(True, "cached"), (False, "built")], ids=["theirs", "mine"])
+def test_of_two_different_results_the_one_whose_parts_are_there_is_kept(
+    spec: RunSpec, is_theirs: bool, action: str
+) -> None:
+    pipeline = OvertakenPipeline(spec, puts_last=lambda _: is_theirs)
+    outcome = obtain_download(pipeline)
+    assert outcome.action == action
+    assert pipeline.other.manifest is not None
+    assert (outcome.artifact.manifest == pipeline.other.manifest) is is_theirs
+    assert sha256s_in(pipeline.store, outcome.artifact.key) == sha256s_of(outcome.artifact.manifest)
+    assert outcome.artifact.open_part("data/part-00000.parquet").read_bytes().endswith(b"?") is is_theirs
+    again = obtain_download(spec.pipeline())
+    assert (again.action, again.artifact.manifest) == ("cached", outcome.artifact.manifest)
+
+
+@pytest.mark.parametrize("theirs", ["data/", "inputs/", "ledger/"])
+def test_two_results_that_are_mixed_are_taken_back_and_a_retry_ends_with_one(spec: RunSpec, theirs: str) -> None:
+    pipeline = OvertakenPipeline(spec, puts_last=lambda path: path.startswith(theirs))
+    with pytest.raises(StoreError, match="with other results, and the parts of both are mixed") as raised:
+        obtain_download(pipeline)
+    assert raised.value.stage == "download"
+    left = pipeline.store.list_sizes("download")
+    assert left and not [key for key in left if key.endswith("/manifest.json")]
+    outcome = obtain_download(pipeline)
+    assert outcome.action == "built"
+    assert sha256s_in(pipeline.store, outcome.artifact.key) == sha256s_of(outcome.artifact.manifest)
+    assert find_damage(outcome.artifact, FileHashes(), rehash=True) == []
 
 
 @pytest.fixture

@@ -253,19 +253,39 @@ class Pipeline:
 
     def _put_manifest(self, manifest: Manifest, key: str, seconds: float) -> Outcome:
         """Commits the artifact, or takes the one that another run committed in the meantime."""
-        if not self.store.create_bytes(key, manifest.to_bytes()):
+        own = Outcome(Artifact(self.store, manifest), "built", seconds)
+        # Looked for first: a server that does not know If-None-Match replaces what is there.
+        other = None if self.store.is_local else read_manifest(self.store, manifest.stage, manifest.fingerprint)
+        if other is None:
+            if self.store.create_bytes(key, manifest.to_bytes()):
+                return own
             other = read_manifest(self.store, manifest.stage, manifest.fingerprint)
-            if other is not None and other.content() == manifest.content():
-                return Outcome(Artifact(self.store, other), "cached", 0.0)
-            # Training on two kinds of machine gives two sets of weights, and the parts may be of either.
-            self.store.delete(key)
-            if other is not None:
-                raise StoreError(
-                    f"another machine built {key.removesuffix('/manifest.json')} at the same time, with other results; "
-                    "it was taken back: run the same command again"
-                )
+        if other is None:  # what is there is no manifest
             self.store.write_bytes(key, manifest.to_bytes())
-        return Outcome(Artifact(self.store, manifest), "built", seconds)
+            return own
+        theirs = Outcome(Artifact(self.store, other), "cached", 0.0)
+        return theirs if other.content() == manifest.content() else self._settle(own, theirs)
+
+    def _settle(self, own: Outcome, theirs: Outcome) -> Outcome:
+        """Of two results for one artifact, that whose parts are in the store: training on two kinds of machine.
+
+        Raises:
+            StoreError: some parts are of one and some of the other. Neither is left, and a retry builds all of it:
+                the receipts are of one or the other as well.
+        """
+        key = own.artifact.key
+        for outcome in (theirs, own):
+            if not find_damage(outcome.artifact, self.hashes, rehash=True):
+                logger.warning("another machine built %s at the same time, with other results", key)
+                if outcome is own:
+                    self.store.write_bytes(f"{key}/manifest.json", own.artifact.manifest.to_bytes())
+                return outcome
+        for name in ("manifest.json", "receipts"):
+            self.store.delete(f"{key}/{name}")
+        raise StoreError(
+            f"another machine built {key} at the same time, with other results, and the parts of both are mixed; "
+            "it was taken back: run the same command again"
+        )
 
 
 def _compute(this: Node, context: StageContext[Any]) -> Stats:

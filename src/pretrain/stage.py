@@ -8,7 +8,9 @@ Files under `scratch/` carry data between phases of a stage; they are no part of
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,6 +28,8 @@ from pretrain.store import Store, space_errors
 
 C = TypeVar("C", bound=Config)
 P = TypeVar("P")
+
+_NUM_LOOKS_AT_ONCE = 16
 
 # Counts of one unit by name; nested for counts by reason or source.
 Stats = dict[str, Any]
@@ -160,18 +164,20 @@ class StageContext(Generic[C]):
 
     def _valid_receipts(self, names: Sequence[str]) -> dict[str, Receipt]:
         sizes = self.store.list_sizes(self.artifact_key)
-        hashes = FileHashes()
         keys = {name: _receipt_key(self.artifact_key, name) for name in names}
         found = self.store.read_many(key for key in keys.values() if key in sizes)
         receipts = {}
         for name, key in keys.items():
-            try:
-                receipt = Receipt.model_validate_json(found.get(key, b""))
-            except ValidationError:
-                continue
-            if all(_is_intact(self.store, self.artifact_key, file, sizes, hashes) for file in receipt.files):
-                receipts[name] = receipt
-        return receipts
+            with contextlib.suppress(ValidationError):
+                receipts[name] = Receipt.model_validate_json(found.get(key, b""))
+        files = {f"{self.artifact_key}/{file.path}": file for receipt in receipts.values() for file in receipt.files}
+        complete = {key: file for key, file in files.items() if sizes.get(key) == file.bytes}
+        intact = _intact(self.store, complete)
+        return {
+            name: receipt
+            for name, receipt in receipts.items()
+            if all(intact.get(f"{self.artifact_key}/{file.path}") == file.sha256 for file in receipt.files)
+        }
 
 
 def sum_stats(receipts: Sequence[Receipt]) -> Stats:
@@ -216,11 +222,27 @@ def _receipt_key(artifact_key: str, unit: str) -> str:
     return f"{artifact_key}/receipts/{unit}.json"
 
 
-def _is_intact(store: Store, artifact_key: str, part: PartRecord, sizes: Mapping[str, int], hashes: FileHashes) -> bool:
-    key = f"{artifact_key}/{part.path}"
-    if sizes.get(key) != part.bytes:
-        return False
-    return not store.is_local or hashes.sha256(store.local_file(key), settled_only=False) == part.sha256
+def _intact(store: Store, files: Mapping[str, PartRecord]) -> dict[str, str]:
+    """Of files of the right size, the sha256 of each that is there with it: by its bytes, or as it was put.
+
+    Another machine may have built the same artifact with other bytes of the same size, and this receipt with it.
+    """
+    found: Mapping[str, str | None]
+    if store.is_local:
+        hashes = FileHashes()
+        found = {key: hashes.sha256(store.local_file(key), settled_only=False) for key in files}
+    else:
+        with ThreadPoolExecutor(_NUM_LOOKS_AT_ONCE) as threads:
+            recorded: Iterator[str | None] = threads.map(functools.partial(_recorded, store), files)
+            found = dict(zip(files, recorded, strict=True))
+    return {key: files[key].sha256 for key, sha256 in found.items() if sha256 in (None, files[key].sha256)}
+
+
+def _recorded(store: Store, key: str) -> str | None:
+    try:
+        return store.recorded_sha256(key)
+    except FileNotFoundError:  # removed by another run meanwhile
+        return ""
 
 
 def _remember(store: Store, key: str, part: PartRecord) -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from pretrain.errors import StoreError
 from pretrain.remote_store import RemoteStore
+from pretrain.spec import RunSpec
 from tests.command import ENVIRONMENT
 from tests.content import content_of
+from tests.other_machine import OvertakenPipeline, sha256s_in, sha256s_of
 from tests.s3.bucket import content_of_bucket
 from tests.s3.fault_proxy import Conditional, FaultProxy
 from tests.s3.server import BUCKET, S3Server
+from tests.test_pipeline import obtain_download
 from tests.tiny import write_recipe
 
 NUM_MACHINES = 3
@@ -74,3 +78,40 @@ def test_machines_that_begin_at_once_end_with_one_artifact_of_each_stage(
     )
     assert alone.returncode == 0
     assert content_of_bucket(s3_server, prefix) == content_of(tmp_path / "local")
+
+
+@pytest.mark.parametrize("conditional", ["atomic", "ignored"])
+@pytest.mark.parametrize("theirs", ["", "data/", "nothing"])
+def test_results_that_differ_end_as_one_whose_every_part_is_there(
+    conditional: Conditional,
+    theirs: str,
+    s3_server: S3Server,
+    s3_store: RemoteStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with FaultProxy(s3_server.endpoint, rate=0.0, conditional=conditional) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+        spec = RunSpec(recipe=str(write_recipe(tmp_path)), store=s3_store.url)
+        pipeline = OvertakenPipeline(spec, puts_last=lambda path: path.startswith(theirs))
+        if theirs == "data/":
+            with pytest.raises(StoreError, match="the parts of both are mixed"):
+                obtain_download(pipeline)
+        artifact = obtain_download(pipeline).artifact
+        assert (artifact.manifest == pipeline.other.manifest) is (theirs == "")
+        monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / "another machine"))
+        elsewhere = spec.pipeline().open(artifact.key)
+        assert elsewhere.manifest == artifact.manifest
+        assert sha256s_in(s3_store, artifact.key) == sha256s_of(elsewhere.manifest)
+
+
+def test_a_receipt_does_not_count_with_the_file_of_another_machine(
+    s3_store: RemoteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RunSpec(recipe=str(write_recipe(tmp_path)), store=s3_store.url)
+    whole = obtain_download(spec.pipeline()).artifact
+    key = f"{whole.key}/data/part-00000.parquet"
+    s3_store.delete(f"{whole.key}/manifest.json")  # as if killed before its commit
+    s3_store.write_bytes(key, s3_store.read_bytes(key)[:-1] + b"?")
+    resumed = obtain_download(spec.pipeline()).artifact
+    assert sha256s_in(s3_store, whole.key) == sha256s_of(resumed.manifest) == sha256s_of(whole.manifest)
