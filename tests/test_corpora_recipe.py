@@ -32,6 +32,11 @@ PROGRAMS = {
     "minified.js": "// the whole program\nvar a;\nvar b;\n" + "function f(){return 1};" * 60 + "\n",
 }
 
+NOTES = [
+    '{"text": "Of the notes in this file one is cut.',
+    *(f'{{"text": "The note {n} is a line of prose, read although one before it is not."}}' for n in range(5)),
+]
+
 RULE = """
 def few_capitals(text, max_ratio=0.5):
     ratio = sum(map(str.isupper, text)) / max(len(text), 1)
@@ -40,7 +45,7 @@ def few_capitals(text, max_ratio=0.5):
 
 
 def write_recipe(folder: Path, max_documents: int | None) -> Path:
-    """The recipe over the shared data, with some source code, and with the rules that need files of one's own.
+    """The recipe over the shared data, with some source code, a file with a broken line, and rules that need files.
 
     Args:
         folder: where to write it.
@@ -57,6 +62,8 @@ def write_recipe(folder: Path, max_documents: int | None) -> Path:
     for source in sources if max_documents is not None else ():
         source["max_documents"] = max_documents
     sources.append({"name": "programs", "uri": "programs", "format": "code"})
+    (folder / "notes.jsonl").write_text("\n".join(NOTES), encoding="utf-8")
+    sources.append({"name": "notes", "uri": "notes.jsonl"})
     values["filter"]["rules"] = [
         {"rule": "url", "domains": "hosts.txt"},
         {"rule": "lambda", "function": "rules_of_ours:few_capitals"},
@@ -144,8 +151,16 @@ def test_the_first_documents_of_every_source_to_shards(tmp_path: Path) -> None:
     check_conservation(run)
     check_funnel(run)
     check_examples(run)
+    assert run.artifacts["download"].manifest.stats["dropped_by_source"]["notes"] == {"invalid_json": 1}
     reasons = check_every_reason_can_be_asked_about(run)
-    assert reasons >= {"blocked_domain", "generated_file", "syntax_error", "line_too_long", "too_few_lines"}
+    assert reasons >= {
+        "invalid_json",
+        "blocked_domain",
+        "generated_file",
+        "syntax_error",
+        "line_too_long",
+        "too_few_lines",
+    }
 
 
 @pytest.mark.slow
@@ -165,6 +180,7 @@ def test_every_document_of_every_source_to_an_evaluated_model(tmp_path: Path) ->
         "near_duplicate",
         "exact_duplicate",
         "revisit",
+        "invalid_json",
         "invalid_utf8",
     }
     assert record.stage("eval").stats["results"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain.filter.rules.gopher_quality import GopherQualityConfig
-from tests.filter.judging import Drop, datatrove_cases, drop_of, reason_on
+from tests.filter.judging import Drop, datatrove_cases, drop_of, metrics_of, reason_on
 
 REASON_IN_DATATROVE = {
     "too_few_words": "gopher_short_doc",
@@ -101,6 +101,13 @@ def test_prose_with_a_little_more_or_less(text, thresholds, drop):
 def test_lines(text, drop):
     off = dict.fromkeys(["min_words", "min_mean_word_chars", "max_symbol_ratio", "min_alphabetic_word_ratio"])
     assert judge(text, **off) == drop
+
+
+def test_the_stop_words_are_eight():
+    text = "a the in be is to for of or and on that at have as with by"
+    assert metrics_of(GopherQualityConfig(words="whitespace"), text)["num_stop_words"] == 8
+    for word in ("the", "be", "to", "of", "and", "that", "have", "with"):
+        assert metrics_of(GopherQualityConfig(words="whitespace"), f"is {word} so")["num_stop_words"] == 1
 
 
 OFF = {
