@@ -103,7 +103,7 @@ NODES = (
     Node("train", _of(pack="pack", init="init"), reads_seed=True),
     Node("eval", _eval_inputs, reads_seed=True),
 )
-_WITH_VIEW = ("dedup",)
+_WITH_VIEW = ("dedup", "pack")
 _BY_NAME = {node.name: node for node in NODES}
 
 
