@@ -1,13 +1,17 @@
 """The DAG on a real S3 server: the same manifests and parts as on a local disk, and nothing asked for twice."""
 
+import gc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pretrain.artifact import Artifact
 from pretrain.catalog import all_artifacts
 from pretrain.dag import node, stages_of
+from pretrain.fetched import FetchedFiles
+from pretrain.remote_store import RemoteStore
 from pretrain.runner import InlineRunner, LocalRunner, Runner
 from pretrain.spec import RunSpec
 from tests.command import pretrain
@@ -17,6 +21,7 @@ from tests.s3.server import BUCKET, S3Server
 from tests.tiny import write_recipe
 
 PREFIX = "dag"
+CACHE_BYTES = 50_000
 STORE = f"s3://{BUCKET}/{PREFIX}"
 
 
@@ -60,6 +65,38 @@ def test_the_data_stages_are_those_of_a_local_store(
     assert content_of_bucket(s3_server, PREFIX) == local
     assert len(local) == 6 and num_parts(local) > 12
     assert not [key for key in objects_of(s3_server, PREFIX) if "/scratch/" in key or ".tmp" in key]
+
+
+@pytest.mark.slow
+def test_a_cache_that_holds_next_to_nothing_changes_nothing(
+    s3_server: S3Server, recipe: Path, data_in_s3: Counter[str], s3_store: RemoteStore, prefix: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("PRETRAIN_CACHE_BYTES", str(CACHE_BYTES))
+    monkeypatch.setattr(FetchedFiles.__init__, "__kwdefaults__", {"grace_seconds": 0.0})
+    stages = stages_of(RunSpec(recipe=str(recipe)).load(), "tokenizer")
+    before, sizes = len(s3_server.requests()), []
+    for stage in stages:
+        obtain(recipe, s3_store.url, [stage], InlineRunner())
+        gc.collect()  # the pipeline, and with it what it held
+        sizes.append(bytes_after_one_more(FetchedFiles()))
+    content = content_of_bucket(s3_server, prefix)
+    assert content == content_of_bucket(s3_server, PREFIX)
+    assert max(sizes) <= CACHE_BYTES
+    parts = [part["bytes"] for artifact in content.values() for part in artifact["manifest"]["parts"]]
+    assert sum(parts) > 4 * CACHE_BYTES
+    lines = (line.split() for line in s3_server.requests()[before:])
+    read = Counter(path for method, path, _ in lines if method == "GET" and "/data/" in path)
+    print(f"{sum(parts)} bytes of parts through a cache of at most {max(sizes)}; {read.total()} reads of parts again")
+    assert len(read) > 0  # what this machine had made itself was gone from its cache
+
+
+def bytes_after_one_more(copies: FetchedFiles) -> int:
+    """The size of the cache once another file has come into it, which is when it is looked at."""
+    partial = copies.partial()
+    partial.write_bytes(b"one more")
+    copies.place(partial, copies.path_of("s3://other/store", "one"))
+    files = [path for path in copies.folder.rglob("*") if path.is_file()]
+    return sum(path.stat().st_size for path in files if not path.relative_to(copies.folder).parts[0].startswith("."))
 
 
 def test_a_part_crosses_the_network_once_a_machine(data_in_s3: Counter[str]) -> None:
