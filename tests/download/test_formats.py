@@ -29,6 +29,21 @@ def test_json_lines_are_known_by_name_when_the_first_line_is_broken(folder: Path
     assert download(folder, {"uri": "a.jsonl"}).texts == ["a"]
 
 
+@pytest.mark.parametrize("first", ["{broken", "broken", '{"text":"cut', "[", '"'])
+def test_json_lines_called_json_are_known_by_their_other_lines(folder: Path, first):
+    (folder / "a.json").write_text(first + '\n{"text":"a"}\n{"text":"b"}\n')
+    result = download(folder, {"uri": "a.json"})
+    assert (result.texts, result.reasons) == (["a", "b"], [("invalid_json", "a.json:1")])
+
+
+@pytest.mark.parametrize(
+    "text", ['{"text":\n"a"}', '[\n{"text":"a"}\n,\n{"text":"b"}\n]', '{\n"text":"a"}\n{"text":"b"}\n']
+)
+def test_json_over_several_lines_is_no_json_lines(folder: Path, text):
+    (folder / "a.json").write_text(text)
+    assert download(folder, {"uri": "a.json"}).texts == ["a", "b"][: text.count("text")]
+
+
 def test_json_lines_are_known_by_content_without_a_name(folder: Path):
     (folder / "dump").write_text(' \n{"text":"a"}')
     assert download(folder, {"uri": "dump"}).texts == ["a"]
@@ -124,6 +139,14 @@ def test_a_wrong_suffix_does_not_matter_where_content_is_telling(folder: Path, n
         ("a", b"", "unknown_format"),
         ("a", b"\x1f\x8b", "unknown_format"),
         ("a.csv.gz", b"\x1f\x8b", "truncated_file"),
+        ("a.csv.gz", b"\x1f", "truncated_file"),
+        ("a.jsonl.GZ", b"", "truncated_file"),
+        ("a.tgz", b"", "truncated_file"),
+        ("a.tar.zst", b"(", "truncated_file"),
+        ("a.zip", b"PK", "damaged_file"),
+        ("a.zip", b"", "damaged_file"),
+        ("a.tar", bytes(1024) + b"no header", "damaged_file"),
+        ("a.tar.gz", gzip.compress(bytes(100))[:-1], "truncated_file"),
     ],
 )
 def test_what_is_wrong_has_a_reason(folder: Path, name, data, reason):

@@ -1,8 +1,10 @@
+import functools
 import gzip
 import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,6 +141,36 @@ def test_web_pages_as_files(folder: Path):
     result = download(folder, {"uri": ".", **FAST})
     assert [text.strip() for text in result.texts] == [PARAGRAPH.strip(), "é" * 200]
     assert result.reasons == [("not_html", "c.html"), ("no_main_text", "d.html"), ("truncated_file", "e.html.gz")]
+
+
+@pytest.fixture
+def fake_extractor(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The stage's extractor does what pages say; the options of a source that gives one 0.2 seconds of CPU time."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    fake = functools.partial(TextExtractor, worker="tests.download.fake_extractor")
+    monkeypatch.setattr("pretrain.download.stage.TextExtractor", fake)
+    return {"html": {"timeout_seconds": 0.2, "memory_bytes": 1 << 30}}
+
+
+@pytest.mark.parametrize("pack", [lambda record: record, members], ids=["plain", "gzip"])
+def test_a_page_that_hangs_or_ends_the_extractor_is_a_ledger_row_and_the_next_is_read(folder, fake_extractor, pack):
+    records = [pack(warc(html(text))) for text in (b"first", b"spin", b"exit", b"ok")]
+    (folder / "a.warc").write_bytes(b"".join(records))
+    result = download(folder, {"uri": "a.warc", **fake_extractor})
+    spin_at = len(records[0])
+    assert result.texts == ["first", "ok"]
+    assert result.reasons == [
+        ("extract_timeout", f"a.warc+{spin_at}"),
+        ("extract_failed", f"a.warc+{spin_at + len(records[1])}"),
+    ]
+    assert result.stats["skipped_by_source"] == {"s0": {}}  # they count as unreadable
+
+
+def test_a_page_as_a_file_that_hangs_or_ends_the_extractor_is_a_ledger_row(folder: Path, fake_extractor):
+    for name, text in {"a": "spin", "b": "exit", "c": "ok"}.items():
+        (folder / f"{name}.html").write_text(text)
+    result = download(folder, {"uri": "*.html", **fake_extractor})
+    assert (result.texts, result.reasons) == (["ok"], [("extract_timeout", "a.html"), ("extract_failed", "b.html")])
 
 
 @pytest.mark.slow

@@ -45,6 +45,18 @@ def test_a_damaged_member_is_lost_alone(tmp_path: Path):
     assert members(tmp_path, bytes(data)) == expected
 
 
+def test_members_that_a_damaged_directory_hides_are_told_after_the_others(tmp_path: Path):
+    data = bytearray(zip_bytes(dict.fromkeys("abcd", b"text")))
+    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 1)
+    data[second + 32] = 2 * (46 + 1)  # the length of its comment: both entries that follow it
+    (tmp_path / "a.zip").write_bytes(data)
+    found = []
+    with pytest.raises(UnreadableContentError, match="damaged_file"):
+        for member in zip_members(tmp_path / "a.zip", 1 << 20):
+            found.append(member.name)
+    assert found == ["a", "b"]
+
+
 def test_members_over_the_limit_are_passed_over_whatever_they_state(tmp_path: Path):
     data = zip_bytes({"a": b"a" * 100, "b": b"b" * 101}, compression=zipfile.ZIP_STORED)
     assert members(tmp_path, data, max_bytes=100) == [Member("a", b"a" * 100), Member("b", None, "too_large")]

@@ -46,6 +46,7 @@ _CODECS = (
     _Codec(b"BZh", bz2.BZ2Decompressor),
     _Codec(b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)),
 )
+COMPRESSION_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 _DECODER_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError)
 _CHECKSUM_MESSAGES = ("data check", "length check", "checksum")
 
@@ -97,6 +98,9 @@ def chunks(file: ExternalFile) -> Iterator[bytes]:
         first = next(pieces, b"")
         codec = _codec(first)
         if codec is None:
+            if _is_cut_magic(first, file.name):
+                yield b""  # as of any other file, its first piece can be had
+                raise UnreadableContentError("truncated_file")
             yield first
             yield from pieces
         else:
@@ -110,6 +114,13 @@ def is_compressed(first: bytes) -> bool:
 
 def _codec(first: bytes) -> _Codec | None:
     return next((codec for codec in _CODECS if first.startswith(codec.magic)), None)
+
+
+def _is_cut_magic(content: bytes, name: str) -> bool:
+    """Whether a file that is compressed by its name holds the beginning of that at most, as a failed copy may."""
+    return name.lower().endswith((*COMPRESSION_SUFFIXES, ".tgz")) and any(
+        codec.magic.startswith(content) for codec in _CODECS
+    )
 
 
 def _raw_chunks(raw: BinaryIO, file: ExternalFile) -> Iterator[bytes]:

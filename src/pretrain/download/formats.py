@@ -2,9 +2,10 @@
 
     1. the magic of parquet, Arrow, Feather, tar, zip, WARC and ARC, behind any compression
     2. a first line that is a JSON object; an array that begins with one
-    3. the name: .jsonl .ndjson .json .csv .tsv .parquet .arrow .arrows .ipc .feather .txt .tar .tgz .zip .warc .wet
+    3. two lines in three that are JSON objects, where the rest would be JSON over several lines
+    4. the name: .jsonl .ndjson .json .csv .tsv .parquet .arrow .arrows .ipc .feather .txt .tar .tgz .zip .warc .wet
        .wat .arc .html .htm .xhtml, with or without the suffix of a compression
-    4. a first line that begins a JSON object; a header row of CSV that names the text field
+    5. a first line that begins a JSON object; a header row of CSV that names the text field
 
 So a wrong suffix does not matter where content is telling, and broken content not where the name is. Plain text and
 source code look like nothing in particular: they need a .txt name, or their format in the recipe.
@@ -16,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from pretrain.download.config import Source
-from pretrain.download.content import BYTE_ORDER_MARK, UnreadableContentError, chunks
+from pretrain.download.content import BYTE_ORDER_MARK, COMPRESSION_SUFFIXES, UnreadableContentError, chunks
 from pretrain.download.crawl_records import ARC_MAGIC, WARC_MAGIC
 from pretrain.download.csv_rows import DELIMITERS
 from pretrain.download.extraction import TextExtractor
@@ -26,13 +27,13 @@ from pretrain.download.readers.delimited import read_delimited
 from pretrain.download.readers.html import read_html
 from pretrain.download.readers.hub import read_hub
 from pretrain.download.readers.json_values import read_json_values
-from pretrain.download.readers.jsonl import has_deep_brackets, read_jsonl
+from pretrain.download.readers.jsonl import has_deep_brackets, parse_record, read_jsonl
 from pretrain.download.readers.parquet import PARQUET_MAGIC, read_parquet
 from pretrain.download.readers.python_code import read_python_code
 from pretrain.download.readers.python_docs import read_python_docs
 from pretrain.download.readers.text import read_text
 from pretrain.download.readers.warc import read_warc
-from pretrain.download.records import ReadResult, Unreadable
+from pretrain.download.records import ReadResult, Record, Unreadable
 from pretrain.download.tar_members import is_tar
 from pretrain.download.zip_members import ZIP_MAGICS
 from pretrain.external import ExternalFile
@@ -76,7 +77,6 @@ _SUFFIXES = {
     **dict.fromkeys((".warc", ".wet", ".wat", ".arc"), "warc"),
     **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
 }
-_COMPRESSION_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
 _ARRAY_OF_OBJECTS = re.compile(rb"\s*\[\s*\{\s*[\"}]")
 _OBJECT = re.compile(rb"\s*\{\s*[\"}]")
 _OBJECT_OVER_LINES = re.compile(rb"\s*\{[ \t\r]*\n")
@@ -120,7 +120,9 @@ def detect_format(file: ExternalFile, source: Source) -> str | None:
     except UnreadableContentError:
         first = b""  # its name may still say which reader names the damage
     text = first.removeprefix(BYTE_ORDER_MARK)
-    return _by_magic(first) or _by_json(text) or _by_name(file.name) or _by_first_line(text, source)
+    found = _by_magic(first) or _by_json(text) or _by_name(file.name) or _by_first_line(text, source)
+    # To the reader of `json`, brackets that a broken line leaves open end the file; to that of lines, the line.
+    return "jsonl" if found == "json" and _is_object_a_line(text) else found
 
 
 def _by_magic(first: bytes) -> str | None:
@@ -147,9 +149,16 @@ def _by_json(text: bytes) -> str | None:
     return "jsonl"
 
 
+def _is_object_a_line(text: bytes) -> bool:
+    """Whether two in three of the lines are JSON objects, as in JSON Lines of which the first is broken."""
+    lines = [line for line in text.split(b"\n") if line.strip()]
+    num_objects = sum(1 for line in lines if line.startswith(b"{") and isinstance(parse_record(line, 0, ""), Record))
+    return 3 * num_objects >= 2 * len(lines) > 2
+
+
 def _by_name(name: str) -> str | None:
     name = name.lower()
-    for suffix in _COMPRESSION_SUFFIXES:
+    for suffix in COMPRESSION_SUFFIXES:
         name = name.removesuffix(suffix)
     return next((by_name for suffix, by_name in _SUFFIXES.items() if name.endswith(suffix)), None)
 

@@ -17,6 +17,7 @@ MAX_MEMBERS = 500_000
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x06"
 _END_SEARCH_BYTES = (1 << 16) + 200  # a comment of 64 KiB and both ends
+_COUNT_MODULUS = 1 << 16  # the end has two bytes for the number, and writers without zip64 let it wrap
 _ENCRYPTED = 0x1
 _DIRECTORY_ENTRY_BYTES = 46
 _UNIX_FILE_TYPES = {0o120000: "link", 0o020000: "device", 0o060000: "device", 0o010000: "device"}
@@ -28,10 +29,11 @@ def zip_members(path: Path, max_bytes: int) -> Iterator[Member]:
 
     Raises:
         UnreadableContentError: before the first member: `truncated_file` (the directory is at the end),
-            `damaged_file`, `too_many_members`; after one: `bad_ratio`, as they swell like a bomb.
+            `damaged_file`, `too_many_members`; after one: `bad_ratio`, as they swell like a bomb; after the last:
+            `damaged_file`, as the directory counts others than it names.
     """
     with path.open("rb") as raw:
-        _check_directory(raw)
+        num_stated = _num_members(raw)
         try:
             archive = zipfile.ZipFile(raw)
         except (*_DAMAGE, NotImplementedError, UnicodeDecodeError) as error:
@@ -44,6 +46,9 @@ def zip_members(path: Path, max_bytes: int) -> Iterator[Member]:
                 if num_out > RATIO_FREE_BYTES and num_out > MAX_RATIO * path.stat().st_size:
                     raise UnreadableContentError("bad_ratio")
                 yield member
+        # A damaged length in an entry hides those behind it, and the library does not count.
+        if (len(archive.infolist()) - num_stated) % _COUNT_MODULUS:
+            raise UnreadableContentError("damaged_file")
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> Member:
@@ -68,8 +73,12 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int
     return Member(info.filename, bytes(held))
 
 
-def _check_directory(raw: BinaryIO) -> None:
-    """Refuses an archive without a directory, or with one that would not fit into memory."""
+def _num_members(raw: BinaryIO) -> int:
+    """How many entries the directory is said to have, modulo 65536.
+
+    Raises:
+        UnreadableContentError: there is no directory, or one that would not fit into memory.
+    """
     size = raw.seek(0, 2)
     raw.seek(max(0, size - _END_SEARCH_BYTES))
     tail = raw.read()
@@ -77,9 +86,12 @@ def _check_directory(raw: BinaryIO) -> None:
     at = tail.rfind(_END)
     if at < 0 or len(tail) < at + 22:
         raise UnreadableContentError("truncated_file")
+    num_members = int.from_bytes(tail[at + 10 : at + 12], "little")
     num_bytes = int.from_bytes(tail[at + 12 : at + 16], "little")
     at_64 = tail.rfind(_END_64, 0, at)
     if at_64 >= 0:
+        num_members = int.from_bytes(tail[at_64 + 32 : at_64 + 40], "little")
         num_bytes = int.from_bytes(tail[at_64 + 40 : at_64 + 48], "little")
     if num_bytes > MAX_MEMBERS * _DIRECTORY_ENTRY_BYTES * 3:
         raise UnreadableContentError("too_many_members")
+    return num_members

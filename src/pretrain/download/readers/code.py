@@ -15,6 +15,8 @@ What is out of the ordinary, and its outcome; what is skipped is no sign of a da
     a damaged member of a zip                      bad_checksum or damaged_file for that member alone
     an archive that ends early                     its members before the cut, then truncated_file
     a damaged header in a tar                      its members before, then damaged_file
+    a directory of a zip that hides members        those it names, then damaged_file
+    `.tar`, `.tgz` or `.zip` that is none          damaged_file
     a bomb                                         too_large or bad_ratio; a zip of more than 500,000: too_many_members
 """
 
@@ -22,7 +24,7 @@ import itertools
 from collections.abc import Iterator
 
 from pretrain.download.config import Source
-from pretrain.download.content import UnreadableContentError, chunks
+from pretrain.download.content import COMPRESSION_SUFFIXES, UnreadableContentError, chunks
 from pretrain.download.decoding import ascii_compatible, decode_text
 from pretrain.download.languages import language_of
 from pretrain.download.random_access import local_content
@@ -33,6 +35,7 @@ from pretrain.download.zip_members import ZIP_MAGICS, zip_members
 from pretrain.external import ExternalFile
 
 _NUL_SEARCH_BYTES = 8000  # git, xdiff-interface.c: buffer_is_binary
+_ARCHIVE_SUFFIXES = (".tar", ".tgz", ".zip")
 _SHOWN_CHARS = 200
 
 
@@ -47,6 +50,14 @@ def read_code(file: ExternalFile, source: Source) -> Iterator[ReadResult]:
         yield Unreadable(position, "", str(error))
 
 
+def _is_archive_name(name: str) -> bool:
+    """Whether a file is called an archive, with or without the suffix of a compression."""
+    name = name.lower()
+    for suffix in COMPRESSION_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(_ARCHIVE_SUFFIXES)
+
+
 def _members(file: ExternalFile) -> Iterator[tuple[Member, str]]:
     """The members of an archive, or the file as the only one, each with its place in the file."""
     content = chunks(file)
@@ -58,6 +69,9 @@ def _members(file: ExternalFile) -> Iterator[tuple[Member, str]]:
     elif is_tar(first):
         for member in tar_members(itertools.chain([first], content), MAX_RECORD_BYTES):
             yield member, _shown(member.name)
+    elif _is_archive_name(file.name):
+        next(content, None)  # a broken compression says itself what it is
+        raise UnreadableContentError("damaged_file")
     else:
         for piece in split(itertools.chain([first], content), None, MAX_RECORD_BYTES):
             yield Member(file.name, piece.data, piece.reason), ""
