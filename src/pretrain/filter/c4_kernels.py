@@ -24,8 +24,10 @@ _LINE_FEED, _RETURN, _DOT = map(ord, "\n\r.")
 @compiled
 def scan_lines(
     codes: CodeArray, flags: FlagArray, max_word_chars: int, min_words: int, needs_end_mark: bool
-) -> OffsetArray:
+) -> tuple[OffsetArray, int]:
     """Lines of `str.splitlines`, stripped of outer whitespace, and what becomes of them.
+
+    Blank lines that go are counted alone: a text of line feeds would have more of them than memory holds.
 
     Args:
         codes: padded code points.
@@ -35,11 +37,12 @@ def scan_lines(
         needs_end_mark: whether it must end with one of . ? ! " ' but not with "...".
 
     Returns:
-        by line: its first character, that after its last, and one of the outcomes above; shape (num_lines, 3).
+        by line that is not BLANK: its first character, that after its last, and one of the outcomes above; shape
+        (num_lines, 3). And the number of lines that are.
     """
     end = len(codes) - PADDING
     lines = np.empty((64, 3), np.int64)
-    count, position = 0, 0
+    count, num_blank, position = 0, 0, 0
     while position < end:
         start, stop, num_words, longest, word_start = -1, position, 0, 0, -1
         while position < end and not flags[codes[position]] & LINE_BREAK:
@@ -68,12 +71,15 @@ def scan_lines(
         else:
             outcome = KEPT
         if count == len(lines):
-            lines = np.concatenate((lines, np.empty_like(lines)))
+            grown = np.empty((2 * count, 3), np.int64)
+            grown[:count] = lines
+            lines = grown
         lines[count, 0], lines[count, 1], lines[count, 2] = start, stop, outcome
-        count += 1
+        count += outcome != BLANK  # else the next line takes its place
+        num_blank += outcome == BLANK
         is_pair = position + 1 < end and codes[position] == _RETURN and codes[position + 1] == _LINE_FEED
         position += 2 if is_pair else 1
-    return lines[:count].copy()
+    return lines[:count].copy(), num_blank
 
 
 @compiled

@@ -2,18 +2,24 @@ r"""What C4's rules make of each line of a page.
 
 `judge_line` is the definition: one line after another, as datatrove 0.10.1's `C4QualityFilter` has it.
 `judge_page` gives the same for a whole text: a compiled loop decides on all lines, and `judge_line` on those few
-where a citation is cut out, a phrase occurs or a curly bracket; a test compares the two.
+where a citation is cut out, a phrase occurs or a curly bracket; a test compares the two. Only lines that stay become
+objects: a page may have millions of the others.
 """
 
 import re
 from bisect import bisect_right
-from typing import Literal, NamedTuple
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
 from pretrain.filter.rule_config import RuleConfig
 from pretrain.filter.sentences import split_sentences
 from pretrain.filter.textview import TextView
+
+if TYPE_CHECKING:
+    from pretrain.filter.compiling import OffsetArray
 
 KEPT = "kept"
 BLANK = "blank"
@@ -25,7 +31,8 @@ POLICY = "policy"
 LOREM_IPSUM = "lorem_ipsum"  # of the page
 CURLY_BRACKET = "curly_bracket"  # of the page
 
-_SCANNED = (KEPT, BLANK, LONG_WORD, NO_END_MARK, FEW_WORDS)  # by the numbers of the kernel
+# By number; the first five are the kernel's.
+_OUTCOMES = (KEPT, BLANK, LONG_WORD, NO_END_MARK, FEW_WORDS, JAVASCRIPT, POLICY, LOREM_IPSUM, CURLY_BRACKET)
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
 _POLICY_PHRASES = (
@@ -79,6 +86,22 @@ class Line(NamedTuple):
     num_sentences: int
 
 
+class Page(NamedTuple):
+    """All lines of a page after their tests.
+
+    Attributes:
+        counts: the lines by outcome.
+        kept: the texts of those that stay, in order.
+        num_sentences: their sentences; 0 when no test counts them.
+        firsts: for each outcome but KEPT and BLANK the text of the first line that has it, in the order of the page.
+    """
+
+    counts: Counter[str]
+    kept: list[str]
+    num_sentences: int
+    firsts: dict[str, str]
+
+
 def judge_line(line: str, config: C4LineConfig) -> Line:
     """One line by the rules as they are written down."""
     text = line.strip()
@@ -110,37 +133,64 @@ def _outcome(text: str, num_words: int, config: C4LineConfig) -> str:
     return KEPT
 
 
-def judge_page(view: TextView, config: C4LineConfig) -> list[Line]:
+def judge_page(view: TextView, config: C4LineConfig) -> Page:
     """Every line of a text, or every sentence."""
     if config.unit == "sentence":
-        return [judge_line(sentence, config) for sentence in split_sentences(view.text, config.words)]
+        return page_of(judge_line(sentence, config) for sentence in split_sentences(view.text, config.words))
     if config.words != "regex" and config.min_sentences is not None:
-        return [judge_line(line, config) for line in view.text.splitlines()]
+        return page_of(judge_line(line, config) for line in view.text.splitlines())
     return _scan_page(view, config)
 
 
-def _scan_page(view: TextView, config: C4LineConfig) -> list[Line]:
+def page_of(lines: Iterable[Line]) -> Page:
+    """A page of lines that were judged one by one."""
+    counts: Counter[str] = Counter()
+    kept: list[str] = []
+    firsts: dict[str, str] = {}
+    num_sentences = 0
+    for line in lines:
+        counts[line.outcome] += 1
+        if line.outcome == KEPT:
+            kept.append(line.text)
+            num_sentences += line.num_sentences
+        elif line.outcome != BLANK:
+            firsts.setdefault(line.outcome, line.text)
+    return Page(counts, kept, num_sentences, firsts)
+
+
+def _scan_page(view: TextView, config: C4LineConfig) -> Page:
+    import numpy as np
+
     from pretrain.filter.c4_kernels import count_sentences, scan_lines
     from pretrain.filter.characters import character_flags
 
     text, flags = view.text, character_flags()
     max_word_chars = -1 if config.max_word_chars is None else config.max_word_chars
-    scanned = scan_lines(view.codes, flags, max_word_chars, config.min_words_per_line or 0, config.require_end_mark)
-    starts, ends, outcomes = scanned.T.tolist()
-    counts = [0] * len(starts)
+    min_words = config.min_words_per_line or 0
+    scanned, num_blank = scan_lines(view.codes, flags, max_word_chars, min_words, config.require_end_mark)
+    starts, ends, outcomes = scanned.T
+    sentences = np.zeros(len(scanned), np.int64)
     if config.min_sentences is not None:
         words = view.words("regex")
-        counts = count_sentences(view.codes, flags, words.starts, words.ends, scanned).tolist()
-    lines = [
-        Line(text[start:end], _SCANNED[outcome], 0 if outcome else count)
-        for start, end, outcome, count in zip(starts, ends, outcomes, counts, strict=True)
-    ]
+        sentences = count_sentences(view.codes, flags, words.starts, words.ends, scanned)
+    special: dict[int, str] = {}
     for index in _special_lines(text, starts, ends, config):
-        lines[index] = judge_line(text[starts[index] : ends[index]], config)
-    return lines
+        line = judge_line(text[starts[index] : ends[index]], config)
+        special[index], outcomes[index], sentences[index] = line.text, _OUTCOMES.index(line.outcome), line.num_sentences
+
+    def text_of(index: int) -> str:
+        return special[index] if index in special else text[starts[index] : ends[index]]
+
+    counts = Counter({_OUTCOMES[code]: count for code, count in enumerate(np.bincount(outcomes).tolist()) if count})
+    first_of_each = sorted((int(np.argmax(outcomes == _OUTCOMES.index(name))), name) for name in counts if name != KEPT)
+    firsts = {name: text_of(index) for index, name in first_of_each}
+    counts[BLANK] += num_blank
+    is_kept = outcomes == 0
+    kept = [text_of(index) for index in np.flatnonzero(is_kept).tolist()]
+    return Page(counts, kept, int(sentences[is_kept].sum()), firsts)
 
 
-def _special_lines(text: str, starts: list[int], ends: list[int], config: C4LineConfig) -> set[int]:
+def _special_lines(text: str, starts: "OffsetArray", ends: "OffsetArray", config: C4LineConfig) -> set[int]:
     """Lines with something in them that the kernel does not see."""
     lowered = text.lower()
     if len(lowered) != len(text):  # "İ" becomes two characters: places in the one are not those in the other

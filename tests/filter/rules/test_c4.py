@@ -1,3 +1,5 @@
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pretrain.filter.c4_lines import judge_line, judge_page
+from pretrain.filter.c4_lines import judge_line, judge_page, page_of
 from pretrain.filter.rules.c4 import C4Config
 from pretrain.filter.textview import TextView
 from tests.filter.judging import Drop, datatrove_cases, drop_of, judgement_of, metrics_of, rewritten
@@ -77,7 +79,7 @@ def test_so_it_does_with_words_by_regex_but_for_abbreviations(name):
 )
 def test_lines(line, outcome):
     assert judge_line(line, C4Config()).outcome == outcome
-    assert [found.outcome for found in judge_page(TextView(f"\n{line}\r\n"), C4Config())] == ["blank", outcome]
+    assert judge_page(TextView(f"\n{line}\r\n"), C4Config()).counts == Counter(["blank", outcome])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_lines(line, outcome):
 def test_every_switch(line, switch):
     assert judge_line(line, C4Config()).outcome != "kept"
     assert judge_line(line, C4Config(**{switch: False})).outcome == "kept"
-    assert judge_page(TextView(line), C4Config(**{switch: False}))[0].outcome == "kept"
+    assert judge_page(TextView(line), C4Config(**{switch: False})).kept == [line]
 
 
 def test_citations_may_stay():
@@ -238,4 +240,23 @@ LINES = st.lists(
     ),
 )
 def test_the_compiled_loop_agrees_with_the_definition(text, config):
-    assert judge_page(TextView(text), config) == [judge_line(line, config) for line in text.splitlines()]
+    expected = page_of(judge_line(line, config) for line in text.splitlines())
+    page = judge_page(TextView(text), config)
+    assert page == expected
+    assert list(page.firsts) == list(expected.firsts)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("unit", "max_bytes_a_line"), [("\n", 0), ("\r\n", 0), ("a\n", 80)])
+def test_of_a_page_of_very_many_lines_no_objects_are_made(unit, max_bytes_a_line):
+    num_lines = 300_000
+    view = TextView(unit * num_lines)
+    view.codes, view.words("regex")  # what all rules share
+    tracemalloc.start()
+    try:
+        page = judge_page(view, C4Config())
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert page.counts.total() == num_lines
+    assert peak_bytes < num_lines * max_bytes_a_line + 2 * len(view.text) + 100_000

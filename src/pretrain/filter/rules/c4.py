@@ -33,7 +33,6 @@ has the paper's numbers (3 words, 5 sentences; datatrove's defaults), `tfds` tho
 
 import functools
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,7 +42,7 @@ from pydantic import Field, model_validator
 from pretrain.config import Location
 from pretrain.external import ExternalInput, Surroundings, external_file
 from pretrain.filter import c4_lines
-from pretrain.filter.c4_lines import C4LineConfig, Line, judge_page
+from pretrain.filter.c4_lines import C4LineConfig, Page, judge_page
 from pretrain.filter.entries import read_entries, stamps
 from pretrain.filter.splitters import require_splitter
 from pretrain.filter.textview import TextView
@@ -135,23 +134,21 @@ class C4:
 
     def checks(self, view: TextView) -> Iterator[Check | Rewrite]:
         """The tests of lines all at once, and then those of the page in datatrove's order."""
-        lines = judge_page(view, self.config)
-        counts = Counter(line.outcome for line in lines)
-        yield _measured("num_lines", len(lines))
+        page = judge_page(view, self.config)
+        counts = page.counts
+        yield _measured("num_lines", counts.total())
         for name in _REMOVED:
             yield _measured(f"num_lines_removed_{name}", counts[name])
-        yield from _check_page(lines, counts)
-        kept = [line for line in lines if line.outcome == c4_lines.KEPT]
+        yield from _check_page(page)
         if self.config.min_sentences is not None:
-            num_sentences = sum(line.num_sentences for line in kept)
-            yield at_least("num_sentences", num_sentences, "too_few_sentences", self.config.min_sentences)
-        text = (" " if self.config.unit == "sentence" else "\n").join(line.text for line in kept).strip()
-        yield at_least("num_lines_kept", len(kept) if text else 0, "no_lines_left", 1)
+            yield at_least("num_sentences", page.num_sentences, "too_few_sentences", self.config.min_sentences)
+        text = (" " if self.config.unit == "sentence" else "\n").join(page.kept).strip()
+        yield at_least("num_lines_kept", len(page.kept) if text else 0, "no_lines_left", 1)
         yield from self._check_text(text)
         if text != view.text:
-            removed = [line.text for line in lines if line.outcome not in (c4_lines.KEPT, c4_lines.BLANK)]
-            evidence = evidence_span(removed[0]) if removed else None
-            yield Rewrite(text, "lines_removed", value=len(removed), evidence=evidence)
+            num_removed = counts.total() - counts[c4_lines.KEPT] - counts[c4_lines.BLANK]
+            evidence = evidence_span(next(iter(page.firsts.values()))) if page.firsts else None
+            yield Rewrite(text, "lines_removed", value=num_removed, evidence=evidence)
 
     def _check_text(self, text: str) -> Iterator[Check]:
         if self.config.min_paragraph_chars is not None:
@@ -165,13 +162,12 @@ class C4:
             yield Check("num_bad_words", 1 if found else 0, found is not None, "bad_word", 0, evidence)
 
 
-def _check_page(lines: list[Line], counts: Counter[str]) -> Iterator[Check]:
+def _check_page(page: Page) -> Iterator[Check]:
     """Whether a line drops the page; that which comes first gives the reason."""
-    firsts = {line.outcome: line for line in reversed(lines) if line.outcome in _DROPPING}
-    names = sorted(_DROPPING, key=lambda name: lines.index(firsts[name]) if name in firsts else len(lines))
-    for name in names:
-        evidence = evidence_span(firsts[name].text) if name in firsts else None
-        yield Check(f"num_{name}_lines", counts[name], name in firsts, name, 0, evidence)
+    present = [name for name in page.firsts if name in _DROPPING]
+    for name in dict.fromkeys((*present, *_DROPPING)):
+        evidence = evidence_span(page.firsts[name]) if name in page.firsts else None
+        yield Check(f"num_{name}_lines", page.counts[name], name in page.firsts, name, 0, evidence)
 
 
 def _measured(metric: str, value: int) -> Check:
