@@ -110,6 +110,12 @@ def test_batches_before_the_cut_are_kept(folder: Path, stream):
     assert result.reasons == [("truncated_file", f"a.arrow@{num_kept}")]
 
 
+@pytest.mark.parametrize("tail", [arrow_bytes(TABLE.slice(5), stream=True), b"garbage", bytes(8)])
+def test_what_lies_behind_the_end_of_a_stream_is_told(folder: Path, tail):
+    result = read(folder, arrow_bytes(TABLE.slice(0, 5), stream=True) + tail)
+    assert (result.texts, result.reasons) == (TEXTS[:5], [("damaged_file", "a.arrow@5")])
+
+
 def test_a_damaged_footer_loses_no_batch(folder: Path):
     data = arrow_bytes(TABLE)
     footer_bytes = int.from_bytes(data[-10:-6], "little")

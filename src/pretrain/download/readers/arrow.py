@@ -5,6 +5,7 @@ What is out of the ordinary, beside what pretrain.download.tables says, and its 
     Feather V1, which pyarrow gives up               feather_v1: write it again as V2
     no Arrow file                                    unknown_format
     a file without its footer                        its batches up to the cut, then truncated_file or damaged_file
+    bytes behind the end of a stream                 its batches, then damaged_file
     a batch that cannot be read                      damaged_batch, one ledger row; positions count it as one row
     a row whose bytes contradict themselves          damaged_row
     a batch with more rows than the file can mean    bad_ratio, one ledger row
@@ -89,7 +90,7 @@ def _open(content: pa.NativeFile, is_file: bool, source: Source) -> tuple[list[s
     content.seek(start)
     wanted = wanted_columns(names, source)
     reader = pa.ipc.open_stream(content, options=_options(wanted))
-    return [names[index] for index in wanted], _stream_batches(reader, reason_of_end)
+    return [names[index] for index in wanted], _stream_batches(reader, content, reason_of_end)
 
 
 def _options(columns: list[int]) -> pa.ipc.IpcReadOptions:
@@ -104,7 +105,9 @@ def _file_batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[_Batch]:
             yield "damaged_batch"
 
 
-def _stream_batches(reader: pa.ipc.RecordBatchStreamReader, reason_of_end: str | None) -> Iterator[_Batch]:
+def _stream_batches(
+    reader: pa.ipc.RecordBatchStreamReader, content: pa.NativeFile, reason_of_end: str | None
+) -> Iterator[_Batch]:
     while True:
         try:
             yield reader.read_next_batch()
@@ -114,6 +117,8 @@ def _stream_batches(reader: pa.ipc.RecordBatchStreamReader, reason_of_end: str |
             is_cut = any(text in str(error) for text in ("Expected to", "bytes available"))
             yield reason_of_end or ("truncated_file" if is_cut else "damaged_file")
             return
+    if reason_of_end is None and content.tell() < content.size():
+        reason_of_end = "damaged_file"  # a wrong length led to bytes that look like the end of the stream
     if reason_of_end is not None:
         yield reason_of_end
 
