@@ -171,6 +171,21 @@ def test_a_filter_that_measured_nothing_down_says_nothing_of_it(tmp_path: Path) 
     assert set(told) == {"stage", "kept", "reason", "value", "threshold", "evidence"}
 
 
+def test_an_exhaustive_filter_lists_every_test_that_failed_without_a_table_of_metrics(tmp_path: Path) -> None:
+    exhaustive = make(tmp_path, {"rules": FILTER["rules"], "exhaustive": True})
+    told = exhaustive.why("one # line").decisions[-1].to_json()
+    assert (told["reason"], told["value"], told["threshold"]) == ("too_few_lines", 1.0, 3.0)
+    assert [failed["test"] for failed in told["failed"]] == [
+        "course.too_few_lines",
+        "gopher_quality.too_few_words",
+        "gopher_quality.too_many_hashes",
+        "gopher_quality.too_few_alphabetic_words",
+        "gopher_quality.too_few_stop_words",
+    ]
+    lines = printed(exhaustive, "one # line")
+    assert [text.split()[0] for text in lines[6:]] == [failed["test"] for failed in told["failed"]]
+
+
 def printed(made: Made, question: str) -> list[str]:
     result = CliRunner().invoke(app, ["why", question, "--store", made.run.store.url])
     assert result.exit_code == 0, result.stderr

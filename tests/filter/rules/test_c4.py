@@ -178,7 +178,7 @@ def test_sentences_may_be_removed_instead_of_lines():
 
 def test_a_variant_gives_two_numbers():
     paper, tfds = C4Config(), C4Config(variant="tfds")
-    assert (paper.min_words_per_line, paper.min_sentences) == (3, 5)
+    assert (paper.variant, paper.min_words_per_line, paper.min_sentences) == ("paper", 3, 5)
     assert (tfds.min_words_per_line, tfds.min_sentences) == (5, 3)
     assert C4Config(variant="tfds", min_sentences=None).min_sentences is None
     with pytest.raises(ValidationError, match="'paper' or 'tfds'"):

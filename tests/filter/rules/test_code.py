@@ -110,6 +110,12 @@ def test_python_is_parsed(text, metadata, config, reason):
     assert (drop and drop.reason) == reason
 
 
+@pytest.mark.parametrize(("num_chars", "num_errors"), [(100_000, 1), (100_001, None)])
+def test_python_is_parsed_up_to_100_000_characters(num_chars, num_errors):
+    text = "x x #".ljust(num_chars, "9")
+    assert metrics_of(CodeConfig(), text, metadata=PYTHON).get("num_syntax_errors") == num_errors
+
+
 def test_a_syntax_error_shows_its_line():
     assert judge("x = 1\nif x\n", PYTHON) == Drop("syntax_error", 1, 0, "line 2: expected ':'")
 
