@@ -8,11 +8,13 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.download.crawls import html, page, warc
 
 pytestmark = [
     pytest.mark.slow,
@@ -51,7 +53,7 @@ class Large(NamedTuple):
     write: Callable[[Path], None]
     num_documents: int
     num_bytes: int
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
 
 
 def million_lines(path: Path) -> None:
@@ -108,6 +110,15 @@ def lines_of_text(path: Path) -> None:
             out.write(f"{index} {PARAGRAPH}\n")
 
 
+def crawl(path: Path) -> None:
+    """Pages in gzip members of their own, stored and not deflated, so that the file is as large as what it holds."""
+    pages = [html(page(f"{index} " + "".join(f"{PARAGRAPH}</p><p>" for _ in range(20)))) for index in range(100)]
+    batch = b"".join(gzip.compress(warc(response), compresslevel=0) for response in pages)
+    with path.open("wb") as out:
+        for _ in range(540):
+            out.write(batch)
+
+
 @pytest.mark.parametrize(
     "large",
     [
@@ -119,6 +130,7 @@ def lines_of_text(path: Path) -> None:
         Large("one-group.parquet", parquet, 1_050_000, 1_000_000_000),
         Large("batches.arrow", arrow, 1_050_000, 1_000_000_000),
         Large("lines.txt", lines_of_text, 1_050_000, 1_000_000_000, (("separator", "\n"),)),
+        Large("crawl.warc.gz", crawl, 54_000, 1_000_000_000, (("html", {"extractor": "resiliparse"}),)),
     ],
     ids=lambda large: large.name,
 )
