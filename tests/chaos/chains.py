@@ -37,12 +37,13 @@ OPTIONS = ["--workers", "2", "--silence-seconds", "1"]
 
 
 class Reference(NamedTuple):
-    """The undisturbed run: its recipe, what it made, and what happened in each stage, in how many seconds."""
+    """The undisturbed run: its recipe, what it made, what happened in each stage, in how many seconds, and its last."""
 
     recipe: Path
     content: dict[str, Any]
     seconds: dict[str, float]
     events: dict[str, list[str]]
+    until: str
 
 
 class DriverRun(HeardRun):
@@ -64,13 +65,14 @@ class DriverRun(HeardRun):
         os.kill(self.process.pid, signal.SIGKILL)
 
 
-def undisturbed(recipe: Path, place: Place, folder: Path) -> Reference:
-    """Runs a recipe to its end and measures each stage; `folder` is for the cache and temporary files."""
+def undisturbed(recipe: Path, place: Place, folder: Path, until: str = STAGES[-1]) -> Reference:
+    """Runs a recipe to a stage and measures each; `folder` is for the cache and temporary files."""
+    stages = STAGES[: STAGES.index(until) + 1]
     seconds: dict[str, float] = {}
     happened: dict[str, list[str]] = {}
     with place.watched() as events:
-        run = DriverRun(recipe, place.url, **_environment(place, folder))
-        for stage in STAGES:
+        run = DriverRun(recipe, place.url, "--until", until, **_environment(place, folder))
+        for stage in stages:
             assert run.wait_until(lambda: run.state(stage) is not None, RUN_SECONDS), "\n".join(run.lines)  # noqa: B023
             begun, first = time.monotonic(), len(events)
             run.wait_until(lambda: run.state(stage) == "built", RUN_SECONDS)  # noqa: B023
@@ -78,8 +80,8 @@ def undisturbed(recipe: Path, place: Place, folder: Path) -> Reference:
         ended = run.end()
     assert ended.code == 0, ended.errors
     content = content_in(place.files())
-    assert {name.split("/")[0] for name in content} == set(STAGES)
-    return Reference(recipe, content, seconds, happened)
+    assert {name.split("/")[0] for name in content} == set(stages)
+    return Reference(recipe, content, seconds, happened, until)
 
 
 def run_chain(place: Place, reference: Reference, chain: Sequence[Moment], folder: Path, tried: Tried) -> None:
@@ -189,7 +191,7 @@ def _environment(place: Place, folder: Path) -> dict[str, str]:
 
 def _start(place: Place, reference: Reference, environment: dict[str, str], tried: Tried) -> DriverRun:
     tried.runs += 1
-    return DriverRun(reference.recipe, place.url, **environment)
+    return DriverRun(reference.recipe, place.url, "--until", reference.until, **environment)
 
 
 def _kill(run: DriverRun, moment: Moment, tried: Tried) -> list[str]:

@@ -1,4 +1,4 @@
-"""A slice of `test_kill_points.py` for every change: one kill in each stage, and two in training, local and on S3."""
+"""A slice of `test_kill_points.py`: three kills on a local store for every change; slowly every stage, also on S3."""
 
 from pathlib import Path
 
@@ -11,8 +11,7 @@ from tests.chaos.recipe import write_chaos_recipe
 from tests.chaos.tried import Tried
 from tests.s3.server import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
+FEW_KILLS = {"download": 2, "filter": 1}
 KILLS = dict.fromkeys(STAGES, 1) | {"train": 2}
 
 
@@ -27,6 +26,18 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> list[Place]:
     return [BucketPlace(server, f"{prefix}-{name}") for name in names]
 
 
+def test_killed_three_times_it_ends_as_if_undisturbed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = write_chaos_recipe(tmp_path)
+    reference = undisturbed(recipe, LocalPlace(tmp_path / "undisturbed"), tmp_path / "of undisturbed", until="filter")
+    tried = Tried()
+    run_chain(LocalPlace(tmp_path / "killed"), reference, moments(11, FEW_KILLS), tmp_path / "of killed", tried)
+    with capsys.disabled():
+        print(f"\n{tried.report()}")
+    assert (tried.kills, tried.by_event, tried.artifacts) == (3, 3, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_in_every_stage_it_ends_as_if_undisturbed(places: list[Place], tmp_path: Path) -> None:
     recipe = write_chaos_recipe(tmp_path)
     reference = undisturbed(recipe, places[0], tmp_path / "of undisturbed")
