@@ -16,6 +16,7 @@ import pytest
 from pretrain.gc import Garbage, Keep, collect
 from pretrain.leases import Watch
 from pretrain.store import Store, open_store
+from tests.chaos.overlapping import LAST
 from tests.command import ENVIRONMENT
 from tests.content import content_of, num_parts
 from tests.s3.bucket import content_of_bucket
@@ -25,15 +26,15 @@ from tests.tiny import write_recipe
 NUM_PROCESSES = 8
 KEEP_NOTHING = Keep(num_runs=0, grace_seconds=0.0)
 
-pytestmark = pytest.mark.chaos
 
-
-def all_at_once(recipe: Path, store: str, folder: Path, num_runs: int) -> list[dict[str, Any]]:
+def all_at_once(
+    recipe: Path, store: str, folder: Path, num_runs: int, *, num_processes: int = NUM_PROCESSES, until: str = LAST
+) -> list[dict[str, Any]]:
     """What each process said at its end; every second one is a machine of its own."""
-    machines = [{"PRETRAIN_CACHE_DIR": str(folder / f"machine-{n % 2}")} for n in range(NUM_PROCESSES)]
+    machines = [{"PRETRAIN_CACHE_DIR": str(folder / f"machine-{n % 2}")} for n in range(num_processes)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.overlapping", str(recipe), store, str(seed), str(num_runs)],
+            [sys.executable, "-m", "tests.chaos.overlapping", str(recipe), store, str(seed), str(num_runs), until],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,7 +43,7 @@ def all_at_once(recipe: Path, store: str, folder: Path, num_runs: int) -> list[d
         for seed, machine in enumerate(machines)
     ]
     ended = [process.communicate(timeout=900) for process in processes]
-    assert [process.returncode for process in processes] == [0] * NUM_PROCESSES, ended
+    assert [process.returncode for process in processes] == [0] * num_processes, ended
     return [json.loads(text) for text, _ in ended]
 
 
@@ -80,6 +81,7 @@ class Collecting:
             raise
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("place", ["local", "s3"])
 def test_nothing_in_use_is_removed_and_all_end_well(
     place: str, s3_server: S3Server, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -112,3 +114,20 @@ def test_nothing_in_use_is_removed_and_all_end_well(
             f"{collecting.num_sweeps} sweeps, which removed {dict(collecting.removed)}; "
             f"{len(content)} artifacts and {num_parts(content)} parts compared with their manifests"
         )
+
+
+def test_three_at_once_beside_gc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slice for every change: the first two stages, in a local store."""
+    recipe, url = write_recipe(tmp_path), str(tmp_path / "store")
+    with Collecting(open_store(url)) as collecting:
+        said = all_at_once(recipe, url, tmp_path, num_runs=3, num_processes=3, until="filter")
+    assert collecting.error is None
+    assert [one["lost"] for one in said] == [[]] * 3
+    assert sum(one["built"] + one["cached"] for one in said) == 3 * 3 * 2
+    for name, artifact in content_of(Path(url)).items():
+        assert artifact["parts"] == {part["path"]: part["sha256"] for part in artifact["manifest"]["parts"]}, name
+    collecting.sweep()
+    assert open_store(url).list_sizes("") == {}
+    assert collecting.removed["artifact"] > 0
+    with capsys.disabled():
+        print(f"\n3 processes beside {collecting.num_sweeps} sweeps, which removed {dict(collecting.removed)}")
