@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pretrain.download.records import UnusableRecordError, metadata_json
 from tests.download.downloading import download
 
 HOSTILE_IDS = [
@@ -86,3 +87,18 @@ def test_a_schema_that_drifts_from_line_to_line_changes_nothing_else(folder: Pat
 def test_licence_and_chosen_columns_in_metadata(folder: Path, row, options, metadata):
     (document,) = read(folder, {"text": "t", **row}, **options).documents
     assert json.loads(document.metadata or "") == metadata
+
+
+@pytest.mark.parametrize("container", [lambda inner: [inner], lambda inner: {"k": inner}])
+@pytest.mark.parametrize("beside", [0, "\ud800", 10**30])
+def test_metadata_of_tables_has_the_same_limit_of_depth(container, beside):
+    def fields(num_levels: int) -> dict[str, object]:
+        value: object = 0
+        for _ in range(num_levels - 1):
+            value = container(value)
+        return {"beside": beside, "d": value}
+
+    assert len(json.loads(metadata_json(fields(254)))) == 2
+    for num_levels in (255, 980, 5000):
+        with pytest.raises(UnusableRecordError, match="too_deep"):
+            metadata_json(fields(num_levels))
