@@ -123,10 +123,13 @@ def test_counts_by_hand(tmp_path):
         "sequences": 3,
         "sequence_length": 4,
         "tokens_dropped": 2,
+        "tokens_padded": 0,
         "packing_efficiency": 1.0,
         "tokens_by_split": {"train": 10, "validation": 4},
         "sequences_by_split": {"train": 2, "validation": 1},
         "tokens_dropped_by_split": {"train": 2, "validation": 0},
+        "tokens_padded_by_split": {"train": 0, "validation": 0},
+        "documents_cut": 1,  # "the" begins in the last sequence and ends in the tail
         "tokens_by_source": {"source-0": 11, "source-1": 3},
         "vocab_size": 263,
         "unigram_loss": stats["unigram_loss"],
@@ -146,8 +149,9 @@ def test_the_index_says_what_lies_where(tmp_path):
     config = PackConfig(sequence_length=4)
     artifact, _, _ = pack(tmp_path, [["a the", "b"], ["the"]], [["a the"]], config)
     assert read_index(artifact).model_dump() == {
-        "schema_version": 1,
+        "schema_version": 2,
         "layout": "concat",
+        "isolate_documents": False,
         "dtype": "uint16",
         "vocab_size": 263,
         "sequence_length": 4,
@@ -157,18 +161,20 @@ def test_the_index_says_what_lies_where(tmp_path):
         "splits": {
             "train": {
                 "parts": [
-                    {"path": "data/train/part-00000.tokens", "tokens": 7, "documents": 2},
-                    {"path": "data/train/part-00001.tokens", "tokens": 3, "documents": 1},
+                    {"path": "data/train/part-00000.tokens", "tokens": 7, "documents": 2, "sequences": 0},
+                    {"path": "data/train/part-00001.tokens", "tokens": 3, "documents": 1, "sequences": 0},
                 ],
                 "tokens": 10,
                 "sequences": 2,
                 "tokens_dropped": 2,
+                "tokens_padded": 0,
             },
             "validation": {
-                "parts": [{"path": "data/validation/part-00000.tokens", "tokens": 4, "documents": 1}],
+                "parts": [{"path": "data/validation/part-00000.tokens", "tokens": 4, "documents": 1, "sequences": 0}],
                 "tokens": 4,
                 "sequences": 1,
                 "tokens_dropped": 0,
+                "tokens_padded": 0,
             },
         },
     }

@@ -26,6 +26,17 @@ def test_a_sequence_is_shown_with_the_borders_of_its_documents(tmp_path):
     ]
 
 
+def test_of_listed_pieces_the_padding_is_told(tmp_path):
+    documents = make_documents(["0123456789", "ab"], "s")
+    config = PackConfig(sequence_length=18, strategy="best_fit")
+    artifact, _, tokenizer = pack(tmp_path, [documents], [], config)
+    assert seen(artifact, tokenizer)[0][1] == [
+        f"    12 tokens  {documents[0].id}  <|bos|>0123456789<|eos|>",
+        f"     4 tokens  {documents[1].id}  <|bos|>ab<|eos|>",
+        "     2 positions of padding",
+    ]
+
+
 def test_without_its_tokenizer_nothing_is_shown(tmp_path):
     artifact, _, tokenizer = pack(tmp_path, [["0123456789"]], [], PackConfig(sequence_length=8))
     tokenizer.store.delete(f"{tokenizer.key}/manifest.json")

@@ -1,5 +1,6 @@
 import math
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +49,8 @@ def test_loss_is_the_mean_over_all_targets_of_the_first_sequences(pack, model):
 
 def test_bits_per_byte_leaves_targets_without_text_out_of_both_sums(model):
     class OneSequence:
+        index = SimpleNamespace(needs_documents=False)
+
         def __len__(self):
             return 1
 

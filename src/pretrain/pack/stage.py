@@ -3,15 +3,17 @@
     data/index.json                            what follows, see pretrain.sequences.index
     data/<split>/part-00000.tokens             little-endian uint16 or uint32
     data/<split>/part-00000.documents.parquet  id and num_tokens of each document, in order
+    data/<split>/part-00000.borders.npy        the token at which each document begins
+    data/<split>/part-00000.{rows,pieces}.npy  unless by concat: the pieces of each sequence
     data/token_bytes.npy                       UTF-8 bytes of each token
-    export/<split>/part-00000.parquet          input_ids
+    export/<split>/part-00000.parquet          input_ids, position_ids, document_ids
 
-Inputs: roles `shard` and `tokenizer`. The parts of a split are encoded in parallel, one token shard each; how
-sequences lie in the stream of all shards is the index's business, so that no token is copied to be packed.
+Inputs: roles `shard` and `tokenizer`. The parts of a split are encoded in parallel, one token shard each, and laid out
+in parallel: sequences are pieces of the stream of all shards, so that no token is copied to be packed.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from pretrain.errors import RecipeError, StageError
 from pretrain.pack.config import PackConfig
 from pretrain.pack.encoding import EncodeUnit, encode_part
 from pretrain.pack.exporting import ExportUnit, export_part, export_ranges
+from pretrain.pack.pieces import PiecesUnit, lay_out
 from pretrain.pack.unigram import CountUnit, count_tokens, unigram_loss
 from pretrain.sequences.encoder import Encoder
 from pretrain.sequences.index import INDEX_PATH, TOKEN_BYTES_PATH, SequenceIndex, SplitIndex, TokenPart
@@ -41,9 +44,10 @@ def build(context: StageContext[PackConfig]) -> Stats:
 
     Returns:
         `documents_in`, `bytes_in`, `tokens` (encoded, special tokens counted), `sequences`,
-        `sequence_length`, `tokens_dropped` (the tails; tokens = sequences * sequence_length +
-        tokens_dropped), `packing_efficiency` (share of the sequences' positions that is not padding), the
-        same by split, `tokens_by_source`, `vocab_size`, and `unigram_loss` (see `pretrain.pack.unigram`).
+        `sequence_length`, `tokens_dropped` (the tails), `tokens_padded` (tokens + tokens_padded = sequences *
+        sequence_length + tokens_dropped), the same by split, `packing_efficiency` (share of the sequences'
+        positions that is not padding), `documents_cut` (that do not lie whole in one sequence),
+        `tokens_by_source`, `vocab_size`, and `unigram_loss` (see `pretrain.pack.unigram`).
 
     Raises:
         RecipeError: `pack.bos` or `pack.eos` asks for a token that the tokenizer does not name.
@@ -54,7 +58,8 @@ def build(context: StageContext[PackConfig]) -> Stats:
     every_unit = [unit for split in _SPLITS for unit in units[split]]
     receipts = context.run_units(every_unit, encode_part, label="parts encoded")
     by_unit = dict(zip((name for name, _ in every_unit), receipts, strict=True))
-    index = _index(context.config, encoder, {split: _split_index(context, units[split], by_unit) for split in _SPLITS})
+    splits, documents_cut = _lay_out(context, units, by_unit)
+    index = _index(context.config, encoder, splits)
     if not index.splits["train"].sequences:
         raise StageError(
             f"the train split has {index.splits['train'].tokens} tokens, less than one sequence of "
@@ -64,7 +69,11 @@ def build(context: StageContext[PackConfig]) -> Stats:
     if context.config.export_parquet:
         context.run_units(_export_units(index), export_part, label="parts exported")
     train, validation = (_token_counts(context, index, split) for split in _SPLITS)
-    return {**_stats(index, receipts), "unigram_loss": unigram_loss(train, validation)}
+    return {
+        **_stats(index, receipts),
+        "documents_cut": documents_cut,
+        "unigram_loss": unigram_loss(train, validation),
+    }
 
 
 def write_index(files: UnitFiles, unit: IndexUnit) -> Stats:
@@ -90,8 +99,7 @@ def _encode_units(context: StageContext[PackConfig], encoder: Encoder, split: st
             dtype=token_dtype(encoder.vocab_size),
             prefix=prefix,
             suffix=suffix,
-            tokens_path=f"data/{split}/{name}.tokens",
-            documents_path=f"data/{split}/{name}.documents.parquet",
+            place=TokenPart(path=f"data/{split}/{name}.tokens", tokens=0, documents=0),
         )
         units.append((f"encode-{split}-{name}", unit))
     return units
@@ -108,22 +116,50 @@ def _frame(is_wanted: bool, role: str, token_id: int | None) -> tuple[int, ...]:
     return (token_id,)
 
 
-def _split_index(
-    context: StageContext[PackConfig], units: Sequence[tuple[str, EncodeUnit]], by_unit: dict[str, Receipt]
-) -> SplitIndex:
-    length = context.config.sequence_length
-    stats: list[dict[str, Any]] = [by_unit[name].stats for name, _ in units]
-    parts = [
-        TokenPart(path=unit.tokens_path, tokens=counts["tokens"], documents=counts["documents_in"])
-        for (_, unit), counts in zip(units, stats, strict=True)
-    ]
-    tokens = sum(part.tokens for part in parts)
-    return SplitIndex(parts=parts, tokens=tokens, sequences=tokens // length, tokens_dropped=tokens % length)
+def _lay_out(
+    context: StageContext[PackConfig], units: dict[str, list[tuple[str, EncodeUnit]]], encoded: dict[str, Receipt]
+) -> tuple[dict[str, SplitIndex], int]:
+    """The index of each split, and how many documents are cut."""
+    config = context.config
+    parts: dict[str, list[TokenPart]] = {}
+    layouts: dict[str, list[tuple[str, PiecesUnit]]] = {}
+    for split in _SPLITS:
+        parts[split], layouts[split], first_token = [], [], 0
+        for name, unit in units[split]:
+            counts = encoded[name].stats
+            part = TokenPart(path=unit.place.path, tokens=counts["tokens"], documents=counts["documents_in"])
+            pieces = PiecesUnit(part, config.strategy, config.sequence_length, first_token)
+            layouts[split].append((name.replace("encode-", "pieces-", 1), pieces))
+            parts[split].append(part)
+            first_token += part.tokens
+    receipts = context.run_units(
+        [unit for split in _SPLITS for unit in layouts[split]], lay_out, label="parts laid out"
+    )
+    made = iter(receipts)
+    splits = {
+        split: _split_index(
+            config, [part.model_copy(update={"sequences": next(made).stats["sequences"]}) for part in parts[split]]
+        )
+        for split in _SPLITS
+    }
+    return splits, sum(receipt.stats["documents_cut"] for receipt in receipts)
+
+
+def _split_index(config: PackConfig, parts: list[TokenPart]) -> SplitIndex:
+    length, tokens = config.sequence_length, sum(part.tokens for part in parts)
+    if config.strategy == "concat":
+        sequences = tokens // length if config.tail == "drop" else -(-tokens // length)
+    else:
+        sequences = sum(part.sequences for part in parts)
+    dropped = tokens % length if config.strategy == "concat" and config.tail == "drop" else 0
+    padded = sequences * length + dropped - tokens
+    return SplitIndex(parts=parts, tokens=tokens, sequences=sequences, tokens_dropped=dropped, tokens_padded=padded)
 
 
 def _index(config: PackConfig, encoder: Encoder, splits: dict[str, SplitIndex]) -> SequenceIndex:
     return SequenceIndex(
-        layout=config.strategy,
+        layout="concat" if config.strategy == "concat" else "pieces",
+        isolate_documents=config.isolate_documents,
         dtype=token_dtype(encoder.vocab_size),
         vocab_size=encoder.vocab_size,
         sequence_length=config.sequence_length,
@@ -167,10 +203,19 @@ def _stats(index: SequenceIndex, receipts: Sequence[Receipt]) -> Stats:
         "sequences": sum(split.sequences for split in splits.values()),
         "sequence_length": index.sequence_length,
         "tokens_dropped": sum(split.tokens_dropped for split in splits.values()),
-        "packing_efficiency": 1.0,  # concat never pads
+        "tokens_padded": sum(split.tokens_padded for split in splits.values()),
+        "packing_efficiency": _efficiency(index),
         "tokens_by_split": {name: split.tokens for name, split in splits.items()},
         "sequences_by_split": {name: split.sequences for name, split in splits.items()},
         "tokens_dropped_by_split": {name: split.tokens_dropped for name, split in splits.items()},
+        "tokens_padded_by_split": {name: split.tokens_padded for name, split in splits.items()},
         "tokens_by_source": counts["tokens_by_source"],
         "vocab_size": index.vocab_size,
     }
+
+
+def _efficiency(index: SequenceIndex) -> float:
+    """Share of positions with a token, to 6 decimals."""
+    positions = index.sequence_length * sum(split.sequences for split in index.splits.values())
+    padded = sum(split.tokens_padded for split in index.splits.values())
+    return round(1 - padded / positions, 6) if positions else 1.0

@@ -1,6 +1,5 @@
 """One training sequence of a pack artifact as text, with the borders of its documents, for people."""
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,15 +8,16 @@ from numpy.typing import NDArray
 
 from pretrain.artifact import Artifact, read_manifest
 from pretrain.sequences.encoder import Encoder
-from pretrain.sequences.index import TokenPart, read_index
-from pretrain.sequences.stream import TokenStream
+from pretrain.sequences.index import SequenceIndex, SplitIndex, TokenPart, read_index
+from pretrain.sequences.loader import TokenSequences
 from pretrain.snippet import one_line, without_credentials
 
 _PIECE_CHARS = 100
+_NUM_LOOKED_AT = 1000
 
 
 def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
-    """A title and lines: the first training sequence in which a document begins and another ends, one line a piece.
+    """A title and lines: the first training sequence of several documents, one line for each.
 
     A line has how many tokens of the sequence a document has, its id, and the text of these tokens, from both ends
     where it is long. Nothing is shown where the store no longer has the tokenizer.
@@ -26,18 +26,34 @@ def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
     encoder = _encoder(artifact)
     if encoder is None or not index.splits["train"].sequences:
         return
-    shard, length = index.splits["train"].parts[0], index.sequence_length
-    ids, borders = _documents(artifact, shard)
-    number = _first_with_border(borders, length, shard.tokens)
-    start, stop = number * length, min((number + 1) * length, shard.tokens)
-    tokens = TokenStream([artifact.open_part(shard.path)], [shard.tokens], index.dtype)
-    lines = []
-    for first, last in itertools.pairwise([start, *borders[(borders > start) & (borders < stop)].tolist(), stop]):
-        document = ids[int(np.searchsorted(borders, first, side="right")) - 1]
-        lines.append(
-            f"{last - first:>6,} tokens  {document}  {_ends(encoder.decode(tokens.read(first, last).tolist()))}"
-        )
-    yield f"train sequence {number:,} of {index.splits['train'].sequences:,}, {length:,} tokens, by document", lines
+    shard = index.splits["train"].parts[0]
+    sequences, borders = _of_shard(artifact, index, shard)
+    if not len(sequences):
+        return
+    ids = pq.read_table(artifact.open_part(shard.documents_path), columns=["id"])["id"].to_pylist()
+    looked_at = range(min(len(sequences), _NUM_LOOKED_AT))
+    number = next((number for number in looked_at if len(sequences.pieces(number)) > 1), 0)
+    lines, filled = [], 0
+    for start, length in sequences.pieces(number).tolist():
+        document = ids[int(np.searchsorted(borders, start, side="right")) - 1]
+        text = encoder.decode(sequences.stream.read(start, start + length).tolist())
+        lines.append(f"{length:>6,} tokens  {document}  {_ends(text)}")
+        filled += length
+    if filled < index.sequence_length:
+        lines.append(f"{index.sequence_length - filled:>6,} positions of padding")
+    total = index.splits["train"].sequences
+    yield f"train sequence {number:,} of {total:,}, {index.sequence_length:,} tokens, by document", lines
+
+
+def _of_shard(artifact: Artifact, index: SequenceIndex, shard: TokenPart) -> tuple[TokenSequences, NDArray[np.int64]]:
+    """The whole sequences of one shard, and where its documents begin: the others need not be fetched."""
+    num_sequences = shard.sequences or shard.tokens // index.sequence_length
+    split = SplitIndex(parts=[shard], tokens=shard.tokens, sequences=num_sequences, tokens_dropped=0)
+    for path in (shard.borders_path, *shard.beside(index)):
+        artifact.open_part(path)
+    alone = index.model_copy(update={"splits": {"train": split}})
+    borders = np.load(artifact.open_part(shard.borders_path), allow_pickle=False)
+    return TokenSequences(alone, "train", [artifact.open_part(shard.path)]), borders
 
 
 def _encoder(artifact: Artifact) -> Encoder | None:
@@ -47,20 +63,6 @@ def _encoder(artifact: Artifact) -> Encoder | None:
             if manifest is not None:
                 return Encoder(Artifact(artifact.store, manifest).open_folder())
     return None
-
-
-def _documents(artifact: Artifact, shard: TokenPart) -> tuple[list[str], NDArray[np.int64]]:
-    """Ids of the documents of a token shard, and the token at which each begins. Shape (documents,)."""
-    beside = shard.path.removesuffix(".tokens") + ".documents.parquet"
-    table = pq.read_table(artifact.open_part(beside), columns=["id", "num_tokens"])
-    num_tokens = table["num_tokens"].to_numpy().astype(np.int64)
-    return table["id"].to_pylist(), np.cumsum(num_tokens) - num_tokens
-
-
-def _first_with_border(borders: NDArray[np.int64], length: int, num_tokens: int) -> int:
-    """The first sequence, whole in the shard, inside which a document begins; 0 where there is none."""
-    inside = borders[(borders % length != 0) & (borders // length < num_tokens // length)]
-    return int(inside[0]) // length if len(inside) else 0
 
 
 def _ends(text: str) -> str:

@@ -2,6 +2,7 @@
 
 index.py     data/index.json: what a pack artifact holds
 stream.py    the tokens of a split as one memory-mapped stream over its parts
+layout.py    where in the stream the pieces of a sequence lie
 loader.py    the stream cut into training sequences
 order.py     which sequence is sample k of a training run
 encoder.py   text to token ids with a tokenizer artifact

@@ -1,4 +1,4 @@
-"""The samples of a training run in the order of training, and how a batch is made of them."""
+"""The samples of a training run in the order of training."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from pretrain.sequences import SampleOrder, TokenSequences
+from pretrain.train.batches import batch_of
 
 
 class OrderedSamples(Dataset[NDArray[np.int64]]):
@@ -33,16 +34,11 @@ class OrderedSamples(Dataset[NDArray[np.int64]]):
     def __getitem__(self, sample: int) -> NDArray[np.int64]:
         return self.sequences[self.order.sequence_of(sample)]
 
-    def __getitems__(self, samples: Sequence[int]) -> NDArray[np.int64]:
-        """A batch of samples as one (len(samples), sequence_length) int64 array, for PyTorch's loader."""
-        return self.sequences.batch(self.order.sequence_of(np.asarray(samples, dtype=np.int64)))
+    def __getitems__(self, samples: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The batch of some samples, for PyTorch's loader; see `batch_of`."""
+        return batch_of(self.sequences, self.order.sequence_of(np.asarray(samples, dtype=np.int64)))
 
 
-def collate(rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
-    """A batch for the model: `input_ids` and `labels`, both (batch, sequence_length) int64 and equal.
-
-    The model shifts the labels. There is no `attention_mask`: one of all ones makes transformers drop the
-    mask that keeps packed documents apart, without a word.
-    """
-    tokens = torch.from_numpy(rows)
-    return {"input_ids": tokens, "labels": tokens}
+def collate(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The batch as `OrderedSamples` made it."""
+    return batch

@@ -7,6 +7,7 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 
 from pretrain.errors import StageError
+from pretrain.train.batches import model_inputs
 from pretrain.train.config import TrainConfig
 from pretrain.train.record import StepFigures
 
@@ -40,6 +41,11 @@ class ObservedTrainer(Trainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._losses.append(loss)
         return loss
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, torch.Tensor | Any], *args: Any, **options: Any) -> Any:
+        """The loss with documents kept apart, see `model_inputs`."""
+        attention = self.accelerator.unwrap_model(model).config._attn_implementation
+        return super().compute_loss(model, model_inputs(inputs, attention), *args, **options)
 
     def take_figures(self, learning_rate: float) -> StepFigures:
         """The figures of the step whose gradients are ready, with one transfer from the device.

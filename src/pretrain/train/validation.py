@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from pretrain.sequences import TokenSequences
+from pretrain.train.batches import IGNORED, batch_of, model_inputs
 from pretrain.train.record import ValidationFigures
 
 
@@ -45,22 +46,25 @@ class Validation:
         with torch.random.fork_rng(), torch.no_grad():
             for start in range(0, self.num_sequences, self.batch_size):
                 stop = min(start + self.batch_size, self.num_sequences)
-                tokens = torch.from_numpy(self.sequences.batch(range(start, stop)))
-                losses = _token_losses(model, tokens)
-                sizes = self.token_bytes[tokens[:, 1:]].flatten()
+                batch = batch_of(self.sequences, range(start, stop))
+                is_target = batch["labels"][:, 1:].flatten() != IGNORED
+                losses = _token_losses(model, batch)[is_target]
+                sizes = self.token_bytes[batch["input_ids"][:, 1:].flatten()[is_target]]
                 nats += losses.sum().item()
                 text_nats += losses[sizes > 0].sum().item()
                 targets += losses.numel()
                 text_bytes += int(sizes.sum())
         model.train(was_training)
         return ValidationFigures(
-            loss=nats / targets, bits_per_byte=text_nats / math.log(2) / text_bytes if text_bytes else 0.0
+            loss=nats / targets if targets else 0.0,
+            bits_per_byte=text_nats / math.log(2) / text_bytes if text_bytes else 0.0,
         )
 
 
-def _token_losses(model: PreTrainedModel, tokens: torch.Tensor) -> torch.Tensor:
-    """The loss of every target in nats, (batch * (length - 1),) float64 on the CPU."""
-    inputs = tokens.to(model.device)
-    logits = model(input_ids=inputs, use_cache=False).logits
-    losses = cross_entropy(logits[:, :-1].flatten(0, 1).float(), inputs[:, 1:].flatten(), reduction="none")
+def _token_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The loss of every token but the first in nats, (batch * (length - 1),) float64 on the CPU."""
+    moved = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
+    logits = model(**model_inputs(moved, model.config._attn_implementation), use_cache=False).logits
+    targets = moved["input_ids"][:, 1:].flatten()
+    losses = cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets, reduction="none")
     return losses.double().cpu()

@@ -1,0 +1,63 @@
+"""Sequences as what a model takes, documents kept apart where the pack artifact says so."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from pretrain.sequences import TokenSequences
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
+
+# What of a batch is for `model_inputs` and not for the model.
+_DOCUMENT_IDS = "document_ids"
+
+
+def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any]) -> dict[str, torch.Tensor]:
+    """A batch of sequences, all (len(positions), sequence_length) int64.
+
+    `input_ids`, and `labels`, which the model shifts: the same, but `IGNORED` at padding. With documents isolated the
+    first token of each is `IGNORED` too, as no token before it is its document's, and `position_ids` (from 0 in each
+    document) and `document_ids` (-1 at padding) come along, for `model_inputs`.
+
+    There is no `attention_mask`: one of all ones makes transformers drop the mask that keeps packed documents apart,
+    without a word (huggingface/transformers#46634).
+    """
+    tokens = torch.from_numpy(sequences.batch(positions))
+    if not sequences.index.needs_documents:
+        return {"input_ids": tokens, "labels": tokens}
+    position_ids, document_ids = (torch.from_numpy(array) for array in sequences.documents(positions))
+    labels = tokens.masked_fill(document_ids < 0, IGNORED)
+    if not sequences.index.isolate_documents:
+        return {"input_ids": tokens, "labels": labels}
+    labels = labels.masked_fill(position_ids == 0, IGNORED)
+    return {"input_ids": tokens, "labels": labels, "position_ids": position_ids, _DOCUMENT_IDS: document_ids}
+
+
+def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
+    """The batch with its documents kept apart, on the device that it is on.
+
+    The mask is made here and given whole, (batch, 1, length, length): that transformers (5.23) finds documents in
+    `position_ids` by itself hangs on the cache being off, and fails in silence, logits of one document depending on
+    another. Flash and flex attention take no such mask, and do find documents there.
+
+    Args:
+        batch: as of `batch_of`.
+        attention: the model's `config._attn_implementation`.
+    """
+    if _DOCUMENT_IDS not in batch:
+        return batch
+    inputs = {name: value for name, value in batch.items() if name != _DOCUMENT_IDS}
+    if attention not in ("sdpa", "eager"):
+        return inputs
+    documents = batch[_DOCUMENT_IDS]
+    length = documents.shape[1]
+    is_seen = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
+    is_seen = is_seen & (documents[:, :, None] == documents[:, None, :])
+    if attention == "eager":  # adds the mask to the scores
+        scores = torch.zeros(is_seen.shape, device=documents.device)
+        inputs["attention_mask"] = scores.masked_fill(~is_seen, torch.finfo(scores.dtype).min)[:, None]
+    else:
+        inputs["attention_mask"] = is_seen[:, None]
+    return inputs
