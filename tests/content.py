@@ -23,3 +23,9 @@ def content_of(store: Path) -> dict[str, Any]:
 def num_parts(content: dict[str, Any]) -> int:
     """How many parts were compared."""
     return sum(len(artifact["parts"]) for artifact in content.values())
+
+
+def counted(content: dict[str, Any]) -> str:
+    """How much was compared, in words: every part is read and hashed for it."""
+    num_bytes = sum(part["bytes"] for artifact in content.values() for part in artifact["manifest"]["parts"])
+    return f"{len(content)} artifacts, {num_parts(content)} parts and {num_bytes:,} bytes equal"

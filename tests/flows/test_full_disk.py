@@ -14,7 +14,7 @@ from pretrain.pipeline import Pipeline
 from pretrain.runner import InlineRunner
 from pretrain.spec import RunSpec
 from tests.command import pretrain
-from tests.content import content_of
+from tests.content import content_of, counted
 from tests.disks import Disk, mounted_disk
 from tests.flows.conftest import Run
 
@@ -43,7 +43,9 @@ def prepared(tiny_run: Run, store: Path, stage: str) -> tuple[Pipeline, dict[str
     [(100, "step 0/12"), (900, "resuming after step 4/12")],
     ids=["the first checkpoint", "the second checkpoint"],
 )
-def test_full_in_the_middle_of_a_checkpoint(tiny_run: Run, disk: Disk, kilobytes_free: int, first: str) -> None:
+def test_full_in_the_middle_of_a_checkpoint(
+    tiny_run: Run, disk: Disk, kilobytes_free: int, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     store = disk.folder / "store"
     pipeline, inputs = prepared(tiny_run, store, "train")
     told: list[str] = []
@@ -60,13 +62,20 @@ def test_full_in_the_middle_of_a_checkpoint(tiny_run: Run, disk: Disk, kilobytes
     assert told[0] == first
     expected = content_of(tiny_run.store)
     assert content_of(store)[artifact.key] == expected[artifact.key]
+    say(capsys, f"1 disk full with {kilobytes_free} kB free, {told[0]}", store, artifact.key)
     assert not (store / artifact.key / "checkpoints").exists()
     assert list((store / ".tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize(("stage", "kilobytes_free"), [("tokenizer", 0), ("tokenizer", 8), ("eval", 8), ("eval", 40)])
 def test_a_full_temporary_folder(
-    tiny_run: Run, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, kilobytes_free: int
+    tiny_run: Run,
+    disk: Disk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    kilobytes_free: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pipeline, inputs = prepared(tiny_run, tmp_path / "store", stage)
     monkeypatch.setenv("TMPDIR", str(disk.folder))
@@ -79,6 +88,7 @@ def test_a_full_temporary_folder(
     disk.resize(50_000)
     artifact = pipeline.obtain(stage, inputs, runner=InlineRunner(), progress=progress).artifact
     assert content_of(tmp_path / "store")[artifact.key] == content_of(tiny_run.store)[artifact.key]
+    say(capsys, f"1 temporary folder full with {kilobytes_free} kB free in {stage}", tmp_path / "store", artifact.key)
 
 
 def test_a_temporary_folder_without_space_for_the_prefect_server(tiny_run: Run, disk: Disk, tmp_path: Path) -> None:
@@ -92,7 +102,9 @@ def test_a_temporary_folder_without_space_for_the_prefect_server(tiny_run: Run, 
     assert list(disk.folder.iterdir()) == []
 
 
-def test_a_full_cache_costs_a_local_store_speed_alone(tiny_run: Run, disk: Disk, tmp_path: Path) -> None:
+def test_a_full_cache_costs_a_local_store_speed_alone(
+    tiny_run: Run, disk: Disk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     disk.resize(4)
     cache = {"PRETRAIN_CACHE_DIR": str(disk.folder / "cache")}
     ended = pretrain("run", tiny_run.recipe, "--store", tmp_path / "store", "--until", "pack", "--json", **cache)
@@ -100,3 +112,11 @@ def test_a_full_cache_costs_a_local_store_speed_alone(tiny_run: Run, disk: Disk,
     assert [stage["action"] for stage in ended.out["stages"]] == ["built"] * 7
     content, expected = content_of(tmp_path / "store"), content_of(tiny_run.store)
     assert content == {key: expected[key] for key in content}
+    say(capsys, "1 run with a full cache", tmp_path / "store", *content)
+
+
+def say(capsys: pytest.CaptureFixture[str], tried: str, store: Path, *keys: str) -> None:
+    """Prints what was tried and compared, past the capture of pytest."""
+    content = content_of(store)
+    with capsys.disabled():
+        print(f"\n{tried}; {counted({key: content[key] for key in keys})}")

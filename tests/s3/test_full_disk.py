@@ -15,7 +15,7 @@ from pretrain.remote_store import RemoteStore
 from pretrain.runner import InlineRunner
 from pretrain.runs import recorded_run
 from pretrain.spec import RunSpec
-from tests.content import content_of
+from tests.content import content_of, counted
 from tests.disks import Disk, mounted_disk
 from tests.s3.bucket import content_of_bucket, objects_of
 from tests.s3.server import S3Server
@@ -71,6 +71,7 @@ def test_every_stage_says_when_the_cache_is_full(
     cache: Disk,
     kilobytes_free: int,
     is_moved: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     spec = RunSpec(recipe=str(recipe), store=s3_store.url)
     pipeline = spec.pipeline()
@@ -99,3 +100,5 @@ def test_every_stage_says_when_the_cache_is_full(
     cache.leave_free(0)
     with recorded_run(spec.model_copy(update={"until": "train"})) as run:  # what is there needs no cache to be found
         build_all(run.pipeline())
+    with capsys.disabled():
+        print(f"\n{kilobytes_free} kB free: full in {', '.join(full)}, each resumed; {counted(expected)}")

@@ -12,6 +12,7 @@ import pytest
 from pretrain.s3 import PATIENCE_SECONDS
 from tests.chaos.killing import HeardRun
 from tests.command import pretrain
+from tests.content import counted
 from tests.s3.bucket import content_of_bucket
 from tests.s3.faulted import SMALL, References
 from tests.s3.server import BUCKET, S3Server, start
@@ -78,15 +79,17 @@ def run(restarted: Restarted, undisturbed: Undisturbed, tmp_path: Path) -> Heard
     return HeardRun(undisturbed.recipe, "--store", STORE, "--workers", "2", **environment)
 
 
-def assert_ends_well(run: HeardRun, server: S3Server, expected: dict[str, Any]) -> None:
+def assert_ends_well(run: HeardRun, server: S3Server, expected: dict[str, Any]) -> str:
+    """Waits for a good end, and says what was compared."""
     ended = run.end()
     assert ended.code == 0, ended.errors
     assert {stage["action"] for stage in ended.out["stages"]} == {"built"}
     assert content_of_bucket(server, PREFIX) == expected
+    return f"{len(server.requests())} requests; {counted(expected)}"
 
 
 def test_killed_and_started_again_during_every_stage(
-    restarted: Restarted, run: HeardRun, undisturbed: Undisturbed
+    restarted: Restarted, run: HeardRun, undisturbed: Undisturbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generator = random.Random(0)
     hit = []
@@ -96,28 +99,40 @@ def test_killed_and_started_again_during_every_stage(
         if run.state(stage) == "...":
             hit.append(stage)
         restarted.start()
-    assert_ends_well(run, restarted.server, undisturbed.content)
+    compared = assert_ends_well(run, restarted.server, undisturbed.content)
     assert hit == list(STAGES)
+    with capsys.disabled():
+        print(f"\n1 run, its server killed {len(hit)} times, once in each stage; {compared}")
 
 
 @pytest.mark.parametrize("stage", ["dedup", "train"])
-def test_away_for_a_minute(restarted: Restarted, run: HeardRun, undisturbed: Undisturbed, stage: str) -> None:
+def test_away_for_a_minute(
+    restarted: Restarted, run: HeardRun, undisturbed: Undisturbed, stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     restarted.kill_during(stage, 2, run)
     time.sleep(60)
     assert run.building() == [stage]
     restarted.start()
-    assert_ends_well(run, restarted.server, undisturbed.content)
+    compared = assert_ends_well(run, restarted.server, undisturbed.content)
+    with capsys.disabled():
+        print(f"\n1 run, its server away for 60 s in {stage}; {compared}")
 
 
 @pytest.mark.parametrize("stage", ["dedup", "train"])
 def test_away_for_good(
-    restarted: Restarted, run: HeardRun, undisturbed: Undisturbed, tmp_path: Path, stage: str
+    restarted: Restarted,
+    run: HeardRun,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    stage: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     restarted.kill_during(stage, 2, run)
     killed_at = time.monotonic()
     ended = run.end(600)
     assert ended.code == 1
-    assert time.monotonic() - killed_at < LONGEST_END_SECONDS
+    patience = time.monotonic() - killed_at
+    assert patience < LONGEST_END_SECONDS
     assert ended.out["error"]["stage"] == stage
     message = ended.out["error"]["message"]
     assert f"no answer from {restarted.server.endpoint}" in message and "run the same command to resume" in message
@@ -132,3 +147,5 @@ def test_away_for_good(
     resumed = pretrain(*words[1:], "--json", **around)
     assert resumed.code == 0, resumed.errors
     assert content_of_bucket(restarted.server, PREFIX) == undisturbed.content
+    with capsys.disabled():
+        print(f"\n1 run ended {patience:.0f} s after its server in {stage}, 1 resumed; {counted(undisturbed.content)}")
