@@ -45,6 +45,14 @@ def test_a_damaged_member_is_lost_alone(tmp_path: Path):
     assert members(tmp_path, bytes(data)) == expected
 
 
+@pytest.mark.parametrize("name", [b"src/\0", b"\0rc/a", b"src/a/"])
+def test_a_damaged_name_makes_no_folder_of_a_file(tmp_path: Path, name):
+    data = zip_bytes({"src/ab"[: len(name)]: b"text", "next": b"next"})
+    (first, second) = members(tmp_path, name.join(data.rsplit(b"src/ab"[: len(name)], 1)))
+    assert first == Member(name.decode(), None, "damaged_file")
+    assert second == Member("next", b"next")
+
+
 def test_members_that_a_damaged_directory_hides_are_told_after_the_others(tmp_path: Path):
     data = bytearray(zip_bytes(dict.fromkeys("abcd", b"text")))
     second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 1)

@@ -40,7 +40,7 @@ def zip_members(path: Path, max_bytes: int) -> Iterator[Member]:
             raise UnreadableContentError("damaged_file") from error
         num_out = 0
         for info in archive.infolist():
-            if not info.is_dir():
+            if not _is_folder(info):
                 member = _read_member(archive, info, max_bytes)
                 num_out += len(member.data or b"")
                 if num_out > RATIO_FREE_BYTES and num_out > MAX_RATIO * path.stat().st_size:
@@ -51,26 +51,31 @@ def zip_members(path: Path, max_bytes: int) -> Iterator[Member]:
             raise UnreadableContentError("damaged_file")
 
 
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a folder; the library cuts its name at a NUL, and has folders with content."""
+    return info.orig_filename.endswith("/") and not info.file_size
+
+
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> Member:
     kind = _UNIX_FILE_TYPES.get(info.external_attr >> 16 & 0o170000)
     if kind is not None:
-        return Member(info.filename, None, kind, is_file=False)
+        return Member(info.orig_filename, None, kind, is_file=False)
     if info.flag_bits & _ENCRYPTED:
-        return Member(info.filename, None, "encrypted_file")
+        return Member(info.orig_filename, None, "encrypted_file")
     if info.file_size > max_bytes:
-        return Member(info.filename, None, "too_large")
+        return Member(info.orig_filename, None, "too_large")
     held = bytearray()
     try:
         with archive.open(info) as content:
             while chunk := content.read(CHUNK_BYTES):
                 held += chunk
                 if len(held) > max_bytes:
-                    return Member(info.filename, None, "too_large")
+                    return Member(info.orig_filename, None, "too_large")
     except NotImplementedError:
-        return Member(info.filename, None, "unknown_compression")
+        return Member(info.orig_filename, None, "unknown_compression")
     except _DAMAGE as error:
-        return Member(info.filename, None, "bad_checksum" if "CRC" in str(error) else "damaged_file")
-    return Member(info.filename, bytes(held))
+        return Member(info.orig_filename, None, "bad_checksum" if "CRC" in str(error) else "damaged_file")
+    return Member(info.orig_filename, bytes(held))
 
 
 def _num_members(raw: BinaryIO) -> int:
