@@ -52,7 +52,7 @@ def test_without_apply_it_says_what_would_go_and_removes_nothing(store: LocalSto
     assert header.split() == ["what", "name", "files", "size", "last", "written"]
     kind, name, num_files = artifact.split()[:3]
     assert (kind, num_files) == ("artifact", str(len(store.list_sizes(old))))
-    assert old.startswith(name.rstrip("…")) and len(name) > 24  # as wide as the terminal
+    assert name == old
     assert record.split()[:4] == ["run", "record", f"runs/{OLDER}.json", "1"]
     assert kept == "1 runs and 2 artifacts are kept, 0 things are too young, 0 runs are at work"
     size = f"{num_bytes(store, old, f'runs/{OLDER}') / 1000:.1f} kB"

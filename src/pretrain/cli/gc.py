@@ -15,6 +15,7 @@ from pretrain.cli.common import (
     console,
     errors_end_the_command,
     print_json,
+    print_whole,
     shown_bytes,
 )
 
@@ -86,7 +87,7 @@ def _print(found: "Survey") -> None:
         age = f"{item.age_seconds / 3600:.1f} h ago"
         table.add_row(item.kind, item.name, str(item.num_files), shown_bytes(item.bytes), age)
     if found.garbage:
-        console().print(table)
+        print_whole(console(), table)
     runs = f"{len(found.runs)} runs and {len(found.kept)} artifacts are kept"
     console().print(f"{runs}, {found.num_young} things are too young, {found.num_living} runs are at work")
 
