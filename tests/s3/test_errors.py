@@ -175,7 +175,7 @@ def test_what_a_server_refuses_is_not_tried_again(
             with pytest.raises(expected, match=words) as raised:
                 getattr(RemoteStore(f"s3://{BUCKET}/x"), attempt)("a/b")
             assert type(raised.value) is expected
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10  # a try again would go on for two minutes
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///x"])

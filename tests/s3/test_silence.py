@@ -13,7 +13,7 @@ from tests.s3.bucket import objects_of
 from tests.s3.fault_proxy import SILENT, FaultProxy
 from tests.s3.server import S3Server
 
-READ_TIMEOUT_SECONDS = 0.3
+READ_TIMEOUT_SECONDS = 1.0
 DATA = random.Random(3).randbytes(300_000)
 
 
@@ -66,7 +66,7 @@ def test_parts_of_large_files_that_stall(s3_store: RemoteStore, silent: FaultPro
 def test_a_server_that_stays_silent_is_given_up(
     s3_store: RemoteStore, silent: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(s3, "PATIENCE_SECONDS", 2.0)
     silent.rate = 1.0
     for action in (lambda: s3_store.read_bytes("a/one"), lambda: s3_store.write_bytes("a/two", DATA)):
         silent.rate = 0.0
