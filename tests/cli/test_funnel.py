@@ -134,6 +134,7 @@ def test_a_run_without_documents_has_none(tmp_path: Path) -> None:
     assert "run 20260102-030405-small-beef has no documents yet, its state is completed" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_funnel(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     (tmp_path / "corpus" / "b.jsonl").write_text('{"text": "one line"}\n' * 3, encoding="utf-8")

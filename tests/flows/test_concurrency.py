@@ -82,6 +82,7 @@ def test_two_commands_into_one_store(tiny_run: Run, server: str, tmp_path: Path)
     assert (verdict.code, verdict.out["artifacts"], verdict.out["damaged"]) == (0, 6, [])
 
 
+@pytest.mark.slow
 def test_two_runs_into_a_store_without_a_lock(tiny_run: Run, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     bucket.mkdir()

@@ -202,6 +202,7 @@ def server(prefect_server: None) -> str:
     return str(PREFECT_API_URL.value())
 
 
+@pytest.mark.slow
 def test_no_space_left_and_the_named_command_resumes(tiny_run: Run, server: str, disk: Disk) -> None:
     store = disk.folder / "store"
     disk.resize(100)  # room for the artifact of download, not for filter's
