@@ -148,16 +148,20 @@ def measure_course(texts: list[str], num_runs: int) -> dict[str, float]:
     datasets.disable_progress_bars()
     table = pa.table({"text": pa.array(texts, pa.large_string())})
     dataset = datasets.Dataset(table)
-    ours, theirs, mapped, kept = [], [], [], []
+    ours: list[float] = []
+    theirs: list[float] = []
+    mapped: list[float] = []
+    kept: list[int] = []
     decide = judge(["course"])
     num_kept(decide, table["text"].slice(0, 1))  # loads the compiled loop
     for _ in range(num_runs):
         dataset.cleanup_cache_files()
-        for seconds, count in (
+        measured: list[tuple[list[float], Callable[[], int]]] = [
             (theirs, lambda: filter_as_the_course(dataset)),
             (mapped, lambda: map_as_the_course(dataset)),
             (ours, lambda: num_kept(decide, table["text"])),
-        ):
+        ]
+        for seconds, count in measured:
             kept.append(count())  # once unmeasured: what the one before left in the caches is not this one's cost
             seconds.append(cpu_seconds(count))
     if len(set(kept)) != 1:

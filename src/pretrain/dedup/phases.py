@@ -26,7 +26,7 @@ from pretrain.stage import Receipt, StageContext, Stats, UnitFiles
 P = TypeVar("P")
 
 # Band keys of several partitions are read by one unit where they are few.
-_SLOTS_PER_UNIT = 16
+_SLOTS_PER_UNIT = 4
 
 
 @dataclass(frozen=True)
@@ -172,17 +172,18 @@ class Phases:
     def verify(self, candidates: list[Receipt], edits: list[Receipt], config: MinHashConfig) -> list[Receipt]:
         """Computes the similarity of the candidate pairs."""
         layout = self.layout
+        parts = [(group, part) for group in layout.groups for part in group.parts]
         ngrams = [
             NgramUnit(
-                layout.name("ngrams", group.number),
-                group,
+                layout.name("ngrams", number),
+                part,
                 self.of_group(candidates, group),
                 self.edits(edits, group),
                 config,
             )
-            for group in layout.groups
+            for number, (group, part) in enumerate(parts)
         ]
-        self.run("ngrams", ngrams, cut_ngrams, "groups cut into n-grams")
+        self.run("ngrams", ngrams, cut_ngrams, "parts cut into n-grams")
         names = tuple(unit.name for unit in ngrams)
         pieces = [
             Slice(f"{receipt.unit}-pairs", first, min(first + PAIRS_PER_UNIT, receipt.stats["candidate_pairs"]))
@@ -194,6 +195,7 @@ class Phases:
                 layout.name("verified", number),
                 piece,
                 names,
+                [part.start for _, part in parts],
                 layout.starts,
                 config.verify == "jaccard",
                 config.threshold,

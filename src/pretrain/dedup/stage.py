@@ -7,7 +7,7 @@
     scratch/words           documents with the same words                          a group of parts; a partition
     scratch/bands           band keys, shuffled; pairs that share a bucket         a group of parts; a partition
     scratch/candidates      those pairs, each once                                 a range of documents
-    scratch/ngrams          n-gram sets of the documents in pairs                  a group of parts
+    scratch/ngrams          n-gram sets of the documents in pairs                  a part
     scratch/verified        pairs that reach the threshold                         262,144 pairs
     scratch/components      connected documents                                    one unit
     scratch/relations       what is known of them, shuffled                        a group of parts

@@ -23,13 +23,15 @@ LINK_COLUMNS = 3
 class VerifyUnit(NamedTuple):
     """Some candidate pairs of one range.
 
-    ngrams: names of the n-gram units of all groups of parts, which begin at `starts`.
+    ngrams: names of the n-gram units of all parts, which begin at `ngram_starts`.
+    starts: as in `ExactGroupUnit`.
     is_jaccard: how pairs are compared.
     """
 
     name: str
     pairs: Slice
     ngrams: tuple[str, ...]
+    ngram_starts: list[int]
     starts: list[int]
     is_jaccard: bool
     threshold: float
@@ -65,7 +67,7 @@ class _Sets:
     def __init__(self, files: UnitFiles, unit: VerifyUnit) -> None:
         self._files = files
         self._unit = unit
-        self._starts = np.array(unit.starts)
+        self._starts = np.array(unit.ngram_starts)
         self._kept: OrderedDict[tuple[str, int], UInt64Array] = OrderedDict()
         self._num_bytes = 0
 
@@ -74,21 +76,21 @@ class _Sets:
         if kept is not None:
             self._kept.move_to_end(("set", index))
             return kept
-        group = int(np.searchsorted(self._starts, index, side="right")) - 1
-        places = self._places(group)
+        part = int(np.searchsorted(self._starts, index, side="right")) - 1
+        places = self._places(part)
         row = int(np.searchsorted(places[:, 0], np.uint64(index)))
         first, last = (int(place) for place in places[row : row + 2, 1])
-        values = read_slice(self._files, Slice(f"{self._unit.ngrams[group]}-sets", first, last), 1)[:, 0]
+        values = read_slice(self._files, Slice(f"{self._unit.ngrams[part]}-sets", first, last), 1)[:, 0]
         return self._keep(("set", index), values)
 
-    def _places(self, group: int) -> UInt64Array:
-        kept = self._kept.get(("places", group))
+    def _places(self, part: int) -> UInt64Array:
+        kept = self._kept.get(("places", part))
         if kept is not None:
-            self._kept.move_to_end(("places", group))
+            self._kept.move_to_end(("places", part))
             return kept
-        name = f"{self._unit.ngrams[group]}-places"
+        name = f"{self._unit.ngrams[part]}-places"
         size = self._files.scratch(f"scratch/{name}.bin").stat().st_size
-        return self._keep(("places", group), read_slice(self._files, Slice(name, 0, size // 16), 2))
+        return self._keep(("places", part), read_slice(self._files, Slice(name, 0, size // 16), 2))
 
     def _keep(self, key: tuple[str, int], values: UInt64Array) -> UInt64Array:
         self._kept[key] = values
