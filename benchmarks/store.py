@@ -103,7 +103,7 @@ def measure_parts(folder: Path, num_runs: int) -> dict[str, float]:
     files = UnitFiles(store, "filter/00")
 
     def write() -> None:
-        with files.create("data/part-00000.parquet") as output, document_writer(output.path) as writer:
+        with files.create("data/part-00000.parquet") as output, document_writer(output.open()) as writer:
             for group in groups:
                 writer.append_table(group)
             output.rows = writer.num_rows

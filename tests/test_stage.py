@@ -1,5 +1,8 @@
 """Units of work: computed once, committed whole, resumed by receipt, rebuilt when damaged."""
 
+import contextlib
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,11 +11,13 @@ import pytest
 
 from pretrain.artifact import Artifact, Manifest, find_damage
 from pretrain.config import Config
-from pretrain.errors import DamagedArtifactError, StageError
+from pretrain.documents import Document, document_writer
+from pretrain.errors import DamagedArtifactError, StageError, StoreFullError
 from pretrain.filehash import FileHashes
 from pretrain.runner import InlineRunner
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles, part_name, sum_stats
 from pretrain.store import LocalStore, Store
+from tests.disks import mounted_disk
 
 
 class Shout(NamedTuple):
@@ -169,3 +174,43 @@ def test_bytes_that_rot_without_a_trace_in_stat_are_found_by_verify(store: Local
     FileHashes().remember(path, receipts[0].files[0].sha256, path.stat())
     assert find_damage(artifact, FileHashes(), rehash=False) == []
     assert [d.problem for d in find_damage(artifact, FileHashes(), rehash=True)] == ["wrong sha256"]
+
+
+def test_a_part_that_is_hashed_on_its_way_is_the_one_that_pyarrow_writes(store: LocalStore, tmp_path: Path) -> None:
+    documents = [Document(f"{n:032x}", f"text {n} " * 300, "s") for n in range(5000)]
+    with document_writer(tmp_path / "plain.parquet") as writer:
+        for document in documents:
+            writer.append(document)
+    files = UnitFiles(store, "shout/abc")
+    with files.create("data/part-00000.parquet") as output, document_writer(output.open()) as writer:
+        for document in documents:
+            writer.append(document)
+    [part] = files.written
+    expected = (tmp_path / "plain.parquet").read_bytes()
+    assert store.read_bytes("shout/abc/data/part-00000.parquet") == expected
+    assert (part.sha256, part.bytes) == (hashlib.sha256(expected).hexdigest(), len(expected))
+
+
+def test_a_file_that_was_changed_after_it_was_hashed_on_its_way_is_read(store: LocalStore) -> None:
+    files = UnitFiles(store, "shout/abc")
+    with files.create("data/a") as output:
+        with contextlib.closing(output.open()) as file:
+            file.write(b"first")
+        with output.path.open("ab") as more:
+            more.write(b" and second")
+    assert files.written[0].sha256 == hashlib.sha256(b"first and second").hexdigest()
+
+
+def test_a_full_disk_is_named_when_a_part_is_hashed_on_its_way(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk") as disk:
+        disk.resize(64)
+        files = UnitFiles(LocalStore(disk.folder / "store"), "shout/abc")
+        noise = [Document(f"{n:032x}", os.urandom(50_000).hex(), "s") for n in range(20)]
+        with (
+            pytest.raises(StoreFullError, match="no space left while writing"),
+            files.create("data/part-00000.parquet") as output,
+            document_writer(output.open()) as writer,
+        ):
+            for document in noise:
+                writer.append(document)
+        assert files.written == []

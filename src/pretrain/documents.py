@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pretrain.filehash import HashedFile
+
 DOCUMENT_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),  # 16 bytes as 32 hex digits
@@ -72,14 +74,15 @@ def document_id(source: str, file: str, position: int) -> str:
 class TableWriter:
     """Writes rows of one schema to a parquet file, flushing a row group at a time (bounded memory).
 
-    Use as a context manager. `num_rows` counts the rows accepted so far.
+    Use as a context manager; an opened file is closed with it. `num_rows` counts the rows accepted so far.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: Path | HashedFile, schema: pa.Schema) -> None:
+        self._file = file
         self._schema = schema
         self._rows: list[tuple[Any, ...]] = []
         self._pending_bytes = 0
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=3)
+        self._writer = pq.ParquetWriter(file, schema, compression="zstd", compression_level=3)
         self.num_rows = 0
 
     def append(self, row: Document | LedgerRow) -> None:
@@ -107,8 +110,12 @@ class TableWriter:
 
     def close(self) -> None:
         """Writes what is pending and the parquet footer."""
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+            self._writer.close()
+        finally:
+            if isinstance(self._file, HashedFile):
+                self._file.close()
 
     def __enter__(self) -> "TableWriter":
         return self
@@ -117,14 +124,14 @@ class TableWriter:
         self.close()
 
 
-def document_writer(path: Path) -> TableWriter:
-    """A writer of documents to `path`."""
-    return TableWriter(path, DOCUMENT_SCHEMA)
+def document_writer(file: Path | HashedFile) -> TableWriter:
+    """A writer of documents to a path or an opened file."""
+    return TableWriter(file, DOCUMENT_SCHEMA)
 
 
-def ledger_writer(path: Path) -> TableWriter:
-    """A writer of ledger rows to `path`."""
-    return TableWriter(path, LEDGER_SCHEMA)
+def ledger_writer(file: Path | HashedFile) -> TableWriter:
+    """A writer of ledger rows to a path or an opened file."""
+    return TableWriter(file, LEDGER_SCHEMA)
 
 
 def read_documents(path: Path) -> Iterator[Document]:

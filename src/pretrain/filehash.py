@@ -54,6 +54,58 @@ def copy_with_sha256(source: Path, target: Path, on_bytes: Callable[[int], None]
     return digest.hexdigest()
 
 
+class HashedFile:
+    """A new file that is written from start to end, its sha256 taken of the bytes on their way.
+
+    They are hashed while the processor still has them in its cache, and are not read again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=_CHUNK_BYTES)
+        self._digest = hashlib.sha256()
+        self._num_bytes = 0
+
+    def write(self, data: "bytes | memoryview") -> int:
+        """Appends all of `data`, and returns its number of bytes."""
+        self._digest.update(data)
+        num_bytes = self._file.write(data)
+        self._num_bytes += num_bytes
+        return num_bytes
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self._num_bytes
+
+    def sha256(self) -> str:
+        """The sha256 of what was written so far, as 64 hex digits."""
+        return self._digest.hexdigest()
+
+    def flush(self) -> None:
+        """Hands what is buffered to the operating system."""
+        self._file.flush()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._file.closed
+
+    def writable(self) -> bool:
+        """Whether `write` may be called."""
+        return not self.closed
+
+    def readable(self) -> bool:
+        """It cannot be read."""
+        return False
+
+    def seekable(self) -> bool:
+        """It is written from start to end."""
+        return False
+
+    def close(self) -> None:
+        """Writes what is buffered; once is enough."""
+        self._file.close()
+
+
 class FileHashes:
     """The memo. Cheap to open; one instance a process, safe for several processes at once."""
 

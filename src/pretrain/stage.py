@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pretrain.artifact import Artifact, PartRecord
 from pretrain.config import Config
 from pretrain.external import ExternalInput
-from pretrain.filehash import FileHashes, sha256_of_file
+from pretrain.filehash import FileHashes, HashedFile, sha256_of_file
 from pretrain.fingerprint import canonical_json
 from pretrain.progress import Progress
 from pretrain.runner import Runner
@@ -47,10 +47,21 @@ class Receipt(BaseModel):
 
 @dataclass
 class OutputFile:
-    """A file being written. Write to `path` (local); set `rows` to the number of records it holds."""
+    """A file being written. Write to `path` (local), or from start to end to `open()`; set `rows` to its records."""
 
     path: Path
     rows: int = 0
+    opened: HashedFile | None = None
+
+    def open(self) -> HashedFile:
+        """The file, to be written from start to end: its sha256 is taken on the way, and it is not read again."""
+        self.opened = HashedFile(self.path)
+        return self.opened
+
+    def sha256(self, num_bytes: int) -> str:
+        """The sha256 of the file of this size: as it was written, or else by reading it."""
+        opened = self.opened
+        return opened.sha256() if opened and opened.tell() == num_bytes else sha256_of_file(self.path)
 
 
 @dataclass
@@ -70,12 +81,8 @@ class UnitFiles:
         try:
             with space_errors("writing", place):
                 yield output
-            record = PartRecord(
-                path=path,
-                bytes=output.path.stat().st_size,
-                rows=output.rows,
-                sha256=sha256_of_file(output.path),
-            )
+            size = output.path.stat().st_size
+            record = PartRecord(path=path, bytes=size, rows=output.rows, sha256=output.sha256(size))
             self.store.put_file(output.path, key, sha256=record.sha256)
         except BaseException:
             output.path.unlink(missing_ok=True)

@@ -83,8 +83,8 @@ def decontaminate_part(files: UnitFiles, unit: DecontaminatePart) -> Stats:
     with (
         files.create(f"data/{unit.name}.parquet") as data,
         files.create(f"ledger/{unit.name}.parquet") as ledger,
-        document_writer(data.path) as kept,
-        ledger_writer(ledger.path) as rows,
+        document_writer(data.open()) as kept,
+        ledger_writer(ledger.open()) as rows,
         pq.ParquetFile(unit.documents.open_part(unit.part)) as part,
     ):
         for group in range(part.num_row_groups):

@@ -42,9 +42,9 @@ def remove_duplicates(files: UnitFiles, unit: RemovalUnit) -> Stats:
     with (
         pq.ParquetFile(unit.part.artifact.open_part(unit.part.part)) as documents,
         files.create(f"data/{name}.parquet") as data,
-        document_writer(data.path) as kept,
+        document_writer(data.open()) as kept,
         files.create(f"ledger/{name}.parquet") as ledger,
-        ledger_writer(ledger.path) as written,
+        ledger_writer(ledger.open()) as written,
     ):
         for index in range(documents.num_row_groups):
             table = documents.read_row_group(index, columns=DOCUMENT_SCHEMA.names)

@@ -66,8 +66,8 @@ def filter_part(files: UnitFiles, unit: FilterPart) -> Stats:
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(files.create(f"data/{unit.name}.parquet"))
         ledger = stack.enter_context(files.create(f"ledger/{unit.name}.parquet"))
-        kept = stack.enter_context(document_writer(data.path))
-        rows = stack.enter_context(ledger_writer(ledger.path))
+        kept = stack.enter_context(document_writer(data.open()))
+        rows = stack.enter_context(ledger_writer(ledger.open()))
         metrics = None
         if is_exhaustive:
             table = stack.enter_context(files.create(f"metrics/{unit.name}.parquet"))

@@ -66,8 +66,8 @@ def identify_part(files: UnitFiles, unit: LanguagePart) -> Stats:
     with (
         files.create(f"data/{unit.name}.parquet") as data,
         files.create(f"ledger/{unit.name}.parquet") as ledger,
-        document_writer(data.path) as kept,
-        ledger_writer(ledger.path) as rows,
+        document_writer(data.open()) as kept,
+        ledger_writer(ledger.open()) as rows,
     ):
         for document in read_documents(unit.documents.open_part(unit.part)):
             judgement = judge(document.text)
