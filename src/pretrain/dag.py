@@ -11,6 +11,7 @@ from typing import Any
 
 from pretrain.artifact import Artifact
 from pretrain.config import Config
+from pretrain.estimates import Estimate, Prospect
 from pretrain.external import ExternalInput, Surroundings
 from pretrain.recipe import Recipe
 from pretrain.stage import StageContext, Stats
@@ -104,6 +105,7 @@ NODES = (
     Node("eval", _eval_inputs, reads_seed=True),
 )
 _WITH_VIEW = ("dedup", "pack")
+_WITH_ESTIMATE = ("init",)
 _BY_NAME = {node.name: node for node in NODES}
 
 
@@ -116,6 +118,16 @@ def views(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
     """What `pretrain.<stage>.view` shows people of an artifact beside its numbers: titles, each with its lines."""
     if artifact.stage in _WITH_VIEW:
         yield from import_module(f"pretrain.{artifact.stage}.view").view(artifact)
+
+
+def estimate(recipe: Recipe, prospect: Prospect) -> Estimate:
+    """What `pretrain.<stage>.estimate` can say before anything runs; empty for a stage that has none."""
+    if prospect.stage not in _WITH_ESTIMATE:
+        return {}
+    found: Estimate = import_module(f"pretrain.{prospect.stage}.estimate").estimate(
+        _BY_NAME[prospect.stage].config(recipe), prospect
+    )
+    return found
 
 
 def stages_of(recipe: Recipe, until: str | None = None) -> list[str]:

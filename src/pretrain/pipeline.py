@@ -86,6 +86,7 @@ class Pipeline:
         expected: Mapping[str, str] | None = None,
     ) -> None:
         self.recipe = recipe
+        self.folder = recipe_folder
         self.store = store
         self._run_id = run_id
         self._expected = expected or {}

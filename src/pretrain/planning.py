@@ -5,20 +5,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pretrain.artifact import Artifact, Manifest, artifact_key, find_damage, read_manifest, read_manifests
-from pretrain.dag import node, stages_of
+from pretrain.dag import estimate, node, stages_of
+from pretrain.errors import PretrainError
+from pretrain.estimates import Estimate, Prospect
+from pretrain.external import ExternalInput
+from pretrain.modeling.hardware import Hardware
 from pretrain.pipeline import Pipeline, StageIdentity
 from pretrain.store import Store
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage of a plan. `reasons` say why it has to be built; a cached stage has a manifest instead."""
+    """One stage of a plan. `reasons` say why it has to be built; a cached stage has a manifest instead.
+
+    `external` is the outside content that it reads.
+    """
 
     stage: str
     fingerprint: str
     action: Literal["cached", "build"]
     reasons: tuple[str, ...]
     manifest: Manifest | None = None
+    external: tuple[ExternalInput, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The stage as in `pretrain plan --json`."""
@@ -47,6 +55,34 @@ def make_plan(pipeline: Pipeline, until: str | None = None, refresh: Sequence[st
     ]
 
 
+def make_estimates(
+    pipeline: Pipeline, plan: Sequence[PlannedStage], hardware: Hardware | None = None
+) -> dict[str, Estimate]:
+    """What can be said of the stages of a plan before anything runs, by stage; those with nothing to say are left out.
+
+    Args:
+        pipeline: the recipe and the store.
+        plan: of that recipe.
+        hardware: what the user means to train on.
+
+    Raises:
+        UsageError: a stage would be refused as the recipe has it.
+    """
+    recipe = pipeline.recipe.model_dump(mode="json", by_alias=True)
+    artifacts = {stage.stage: Artifact(pipeline.store, stage.manifest) for stage in plan if stage.manifest is not None}
+    external = {stage.stage: stage.external for stage in plan}
+    found = {}
+    for stage in plan:
+        is_cached = stage.action == "cached"
+        prospect = Prospect(stage.stage, is_cached, recipe, pipeline.folder, artifacts, external, hardware)
+        try:
+            found[stage.stage] = estimate(pipeline.recipe, prospect)
+        except PretrainError as error:
+            error.stage = stage.stage
+            raise
+    return {stage: values for stage, values in found.items() if values}
+
+
 def identify_all(pipeline: Pipeline, until: str | None = None) -> list[StageIdentity]:
     """What every stage's artifact is, in the order of the DAG. Does not look into the store.
 
@@ -72,8 +108,8 @@ def _planned(pipeline: Pipeline, identity: StageIdentity, *, is_refreshed: bool)
     else:
         reasons = list(_reasons(pipeline.store, identity))
     if reasons:
-        return PlannedStage(stage, fingerprint, "build", tuple(reasons))
-    return PlannedStage(stage, fingerprint, "cached", (), manifest)
+        return PlannedStage(stage, fingerprint, "build", tuple(reasons), external=identity.external)
+    return PlannedStage(stage, fingerprint, "cached", (), manifest, identity.external)
 
 
 def _reasons(store: Store, identity: StageIdentity) -> Iterator[str]:

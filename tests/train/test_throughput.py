@@ -1,21 +1,5 @@
-import pytest
-
 from pretrain.train import throughput
-from pretrain.train.throughput import StepClock, peak_flops_per_second
-
-
-@pytest.mark.parametrize(
-    ("name", "peak"),
-    [
-        ("NVIDIA H100 80GB HBM3", 989e12),
-        ("NVIDIA H100 PCIe", 756e12),
-        ("NVIDIA A100-SXM4-80GB", 312e12),
-        ("NVIDIA GeForce RTX 9999", None),
-        ("cpu", None),
-    ],
-)
-def test_a_device_that_is_not_known_has_no_peak(name, peak):
-    assert peak_flops_per_second(name) == peak
+from pretrain.train.throughput import StepClock
 
 
 def test_the_first_step_and_what_lies_between_steps_are_not_counted(monkeypatch):

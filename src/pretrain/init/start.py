@@ -37,6 +37,17 @@ class TokenIds(NamedTuple):
         }
 
 
+def architecture_config(architecture: ArchitectureConfig, ids: TokenIds) -> dict[str, Any]:
+    """The keys of config.json for the sizes of a recipe."""
+    return {
+        "model_type": "llama",
+        **architecture.model_dump(exclude={"rope_theta", "num_key_value_heads"}),
+        "num_key_value_heads": architecture.key_value_heads,
+        "rope_parameters": {"rope_type": "default", "rope_theta": architecture.rope_theta},
+        **ids.config(),
+    }
+
+
 def random_start(architecture: ArchitectureConfig, ids: TokenIds, seed: int) -> ModelPlan:
     """A model of random weights as transformers initialises it (scheme `hf`).
 
@@ -44,13 +55,7 @@ def random_start(architecture: ArchitectureConfig, ids: TokenIds, seed: int) -> 
     and biases zero, norms one. There is no scaling by depth.
     Source: transformers 5, PreTrainedModel._init_weights.
     """
-    config = {
-        "model_type": "llama",
-        **architecture.model_dump(exclude={"rope_theta", "num_key_value_heads"}),
-        "num_key_value_heads": architecture.key_value_heads,
-        "rope_parameters": {"rope_type": "default", "rope_theta": architecture.rope_theta},
-        **ids.config(),
-    }
+    config = architecture_config(architecture, ids)
 
     def source(name: str, shape: tuple[int, ...]) -> TensorSource:
         if tensor_kind(name) == "norm":

@@ -2,24 +2,6 @@
 
 import time
 
-# Dense bf16 FLOP/s of the makers' data sheets. A device that is not here has no MFU: a guess would be worse.
-_PEAK_FLOPS_PER_SECOND = {
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "A100": 312e12,
-    "B200": 2250e12,
-}
-
-
-def peak_flops_per_second(device_name: str) -> float | None:
-    """The dense bf16 peak of a CUDA device by its name, or None for one that is not known."""
-    for part, peak in _PEAK_FLOPS_PER_SECOND.items():
-        if part in device_name:
-            return peak
-    return None
-
 
 class StepClock:
     """Measures the time of optimizer steps, without validation, saving and the process's first step.

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PrinterCallback
 
 from pretrain.errors import PretrainError, StoreFullError
 from pretrain.modeling.folders import load_model
+from pretrain.modeling.hardware import peak_flops_per_second
 from pretrain.sampling import stream_text
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.stage import Stats
@@ -22,7 +23,7 @@ from pretrain.train.checkpoints import Checkpoint, CheckpointFolder
 from pretrain.train.job import TrainJob
 from pretrain.train.record import TrainingRecord
 from pretrain.train.samples import OrderedSamples, collate
-from pretrain.train.throughput import StepClock, peak_flops_per_second
+from pretrain.train.throughput import StepClock
 from pretrain.train.trainer import ObservedTrainer, training_arguments
 from pretrain.train.validation import Validation
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pretrain.config import Config
 from pretrain.init.plan import ModelPlan
@@ -22,6 +23,14 @@ class Operation(Config, ABC):
             RecipeError: the operation does not fit such a model.
         """
         return num_layers
+
+    def config_after(self, config: Mapping[str, Any], vocab_size: int) -> dict[str, Any]:
+        """The keys of config.json after the operation, given those before and the tokenizer's vocabulary.
+
+        Raises:
+            RecipeError: the operation does not fit such a model.
+        """
+        return {**config, "num_hidden_layers": self.num_layers_after(config["num_hidden_layers"])}
 
     @abstractmethod
     def apply(self, plan: ModelPlan) -> ModelPlan:

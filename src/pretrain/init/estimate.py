@@ -1,0 +1,123 @@
+"""What `pretrain plan` says of the model before anything runs: its size, and what training it would cost."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pretrain.estimates import Estimate, Prospect, Quantity
+from pretrain.init.config import InitConfig
+from pretrain.init.start import TokenIds, architecture_config
+from pretrain.modeling.flops import training_flops_per_token
+from pretrain.modeling.folders import CONFIG, read_json_object
+from pretrain.modeling.memory import training_memory_bytes
+from pretrain.modeling.parameters import parameters_by_kind
+from pretrain.modeling.shape import ModelShape
+
+# Hoffmann et al. 2022 (arXiv 2203.15556), table 3: compute-optimal models see about 20 tokens a parameter.
+TOKENS_PER_PARAMETER = 20
+
+
+def estimate(config: InitConfig, prospect: Prospect) -> Estimate:
+    """Parameters, FLOPs, memory and time of the recipe's training. Empty where the model's sizes are not known yet.
+
+    Returns:
+        `parameters` and those by kind, `flops_per_token`, `tokens_for_20x`, `training_tokens`,
+        `training_flops`, `training_memory` by component, and `training_time` where hardware was named.
+
+    Raises:
+        InputError: the checkpoint's config.json cannot be used.
+        RecipeError: an operation does not fit the model.
+    """
+    shape = _shape(config, prospect)
+    if shape is None:
+        return {}
+    return {**_size(shape), **_training(shape, prospect)}
+
+
+def _size(shape: ModelShape) -> dict[str, Quantity]:
+    by_kind = parameters_by_kind(shape)
+    parameters = sum(by_kind.values())
+    return {
+        "parameters": Quantity(parameters),
+        **{f"parameters.{kind}": Quantity(number) for kind, number in by_kind.items()},
+        "tokens_for_20x": Quantity(TOKENS_PER_PARAMETER * parameters, "tokens"),
+    }
+
+
+def _training(shape: ModelShape, prospect: Prospect) -> dict[str, Quantity]:
+    train, sequence_length = prospect.recipe["train"], prospect.recipe["pack"]["sequence_length"]
+    batch_size = train["per_device_batch_size"]
+    tokens = train["max_steps"] * batch_size * train["gradient_accumulation_steps"] * sequence_length
+    flops = training_flops_per_token(shape, sequence_length)
+    memory = training_memory_bytes(
+        shape,
+        batch_size=batch_size,
+        sequence_length=sequence_length,
+        bf16=train["bf16"],
+        gradient_checkpointing=train["gradient_checkpointing"],
+    )
+    found = {
+        "flops_per_token": Quantity(flops, f"at {sequence_length:,} tokens a sequence"),
+        "training_tokens": Quantity(tokens, "tokens"),
+        "training_flops": Quantity(float(flops * tokens), "FLOPs"),
+        "training_memory": Quantity(sum(memory.values()), "bytes"),
+        **{f"training_memory.{name}": Quantity(number, "bytes") for name, number in memory.items()},
+    }
+    if prospect.hardware is not None:
+        hours = prospect.hardware.seconds(flops * tokens) / 3600
+        unit = f"hours on {prospect.hardware.name} at an MFU of {prospect.hardware.mfu:g}"
+        found["training_time"] = Quantity(float(f"{hours:.4g}"), unit)
+    return found
+
+
+def _shape(config: InitConfig, prospect: Prospect) -> ModelShape | None:
+    """The sizes after all operations; None where the tokenizer or the checkpoint has to be there first."""
+    made = prospect.artifacts.get("init")
+    if made is not None and made.parts(f"data/{CONFIG}"):
+        return ModelShape.from_config(read_json_object(made.open_part(f"data/{CONFIG}")))
+    vocab_size = _vocab_size(prospect)
+    start = _start(config, prospect, vocab_size)
+    if start is None or vocab_size is None:
+        return None
+    values = dict(start)
+    for operation in config.operations:
+        values = operation.config_after(values, vocab_size)
+    return ModelShape.from_config(values)
+
+
+def _start(config: InitConfig, prospect: Prospect, vocab_size: int | None) -> Mapping[str, Any] | None:
+    if config.architecture is not None:
+        return architecture_config(config.architecture, TokenIds(vocab_size, None, None, None)) if vocab_size else None
+    for outside in prospect.external.get("init", ()):
+        for file in outside.files:
+            if file.name == CONFIG and "://" not in file.location:
+                return read_json_object(Path(file.location))
+    return None
+
+
+def _vocab_size(prospect: Prospect) -> int | None:
+    """Of the tokenizer that the store has, that is imported, or that is to be trained (then at most so many)."""
+    made = prospect.artifacts.get("tokenizer")
+    if made is not None and "vocab_size" in made.manifest.stats:
+        return int(made.manifest.stats["vocab_size"])
+    trained = prospect.recipe["tokenizer"]["train"]
+    if trained is not None:
+        return int(trained["vocab_size"])
+    for outside in prospect.external.get("tokenizer", ()):
+        for file in outside.files:
+            if file.name == "tokenizer.json":
+                return _num_tokens(Path(file.location))
+    return None
+
+
+def _num_tokens(path: Path) -> int | None:
+    """One more than the largest id in a tokenizer.json, or None where its vocabulary is of an unknown form."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = values.get("model", {}).get("vocab")
+    added = [token["id"] for token in values.get("added_tokens", [])]
+    if isinstance(vocabulary, Mapping):
+        return int(max([*vocabulary.values(), *added])) + 1
+    if isinstance(vocabulary, list):  # Unigram: pairs of token and score, by id
+        return int(max([len(vocabulary) - 1, *added])) + 1
+    return None
