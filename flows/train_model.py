@@ -1,4 +1,4 @@
-"""Shards to a trained model: tokenizer, then pack and init side by side, then train."""
+"""Shards to a trained model: tokenizer, then pack and init side by side (unless init measures), then train."""
 
 from prefect import flow
 
@@ -18,11 +18,14 @@ def train_model(spec: RunSpec, shard: ArtifactRef | None = None) -> dict[str, Ar
         shard = shard or planned(run, "shard")
         made = {"tokenizer": obtain_tokenizer(run, shard)}
         # The short branch goes to a thread: Ctrl-C and a cancel reach the long one at once.
-        initializing = initialize_model.submit(run, made["tokenizer"]) if run.wants("init") else None
+        is_side_by_side = run.wants("init") and not run.needs("init", "pack")
+        initializing = initialize_model.submit(run, made["tokenizer"]) if is_side_by_side else None
         if run.wants("pack"):
             made["pack"] = pack_sequences(run, shard, made["tokenizer"])
         if initializing:
             made["init"] = initializing.result()
+        elif run.wants("init"):
+            made["init"] = initialize_model(run, made["tokenizer"], made["pack"])
         if run.wants("train"):
             made["train"] = train(run, made["pack"], made["init"])
     return made

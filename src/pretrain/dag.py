@@ -86,6 +86,11 @@ def _shard_inputs(recipe: Recipe) -> Mapping[str, str]:
     return inputs if recipe.dedup is None or "dedup" in inputs.values() else {**inputs, "clusters": "dedup"}
 
 
+def _init_inputs(recipe: Recipe) -> Mapping[str, str]:
+    """The tokenizer, and pack where something is measured on validation sequences: else the two run side by side."""
+    return {"tokenizer": "tokenizer", **({"pack": "pack"} if recipe.init.needs_pack else {})}
+
+
 def _eval_inputs(recipe: Recipe) -> Mapping[str, str]:
     baselines = recipe.eval.baselines if recipe.eval is not None else ()
     return {"shard": "shard", "train": "train", **{name: name for name in baselines}}
@@ -100,11 +105,11 @@ NODES = (
     Node("shard", _shard_inputs, reads_seed=True),
     Node("tokenizer", _of(shard="shard"), has_external=True),
     Node("pack", _of(shard="shard", tokenizer="tokenizer")),
-    Node("init", _of(tokenizer="tokenizer"), reads_seed=True, has_external=True),
+    Node("init", _init_inputs, reads_seed=True, has_external=True),
     Node("train", _of(pack="pack", init="init"), reads_seed=True),
     Node("eval", _eval_inputs, reads_seed=True),
 )
-_WITH_VIEW = ("dedup", "pack")
+_WITH_VIEW = ("dedup", "pack", "init")
 _WITH_ESTIMATE = ("init",)
 _BY_NAME = {node.name: node for node in NODES}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pretrain.dag import NODES, stages_of
+from pretrain.dag import NODES, node, stages_of
 from pretrain.errors import UsageError
 from pretrain.pipeline import Pipeline
 from pretrain.recipe import Recipe, load_recipe, parse_recipe
@@ -84,6 +84,10 @@ class RunSpec(BaseModel):
     def wants(self, stage: str) -> bool:
         """Whether the run has `stage`: the recipe names it, and `until` does not end the run before it."""
         return stage in stages_of(self.load(), self.until)
+
+    def needs(self, stage: str, upstream: str) -> bool:
+        """Whether `stage` reads the artifact of `upstream` under this recipe."""
+        return upstream in node(stage).inputs(self.load()).values()
 
 
 def _absolute(store: str) -> str:

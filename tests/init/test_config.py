@@ -24,8 +24,10 @@ def test_identity_holds_every_key_but_the_location():
     ).identity()
     assert identity == {
         "architecture": None,
-        "operations": [{"op": "drop_layers", "layers": None, "num_layers": 2, "strategy": None}],
+        "revision": None,
+        "operations": [{"op": "drop_layers", "layers": None, "num_layers": 2, "strategy": None, "num_sequences": None}],
         "dtype": "float32",
+        "validation_sequences": 0,
     }
 
 
@@ -64,7 +66,7 @@ def test_a_wrong_start_is_refused(config, message):
     [
         (
             [{"op": "prune"}],
-            "'prune' found using 'op' does not match any of the expected tags: 'drop_layers', 'upscale",
+            "'prune' found using 'op' does not match any of the expected tags: 'random', 'drop_layers', 'upscale",
         ),
         (
             [{"op": "drop_layers", "layers": [8]}],
@@ -77,7 +79,7 @@ def test_a_wrong_start_is_refused(config, message):
             [{"op": "drop_layers", "num_layers": 8}],
             "num_layers is 8, but the model has 8 layers: drop 1 to 7",
         ),
-        ([{"op": "drop_layers", "num_layers": 2, "strategy": "best"}], "'first', 'middle' or 'last'"),
+        ([{"op": "drop_layers", "num_layers": 2, "strategy": "best"}], "'uniform' or 'block_influence'"),
         ([{"op": "drop_layers", "layers": [1], "strategy": "last"}], "'last' goes with `num_layers`"),
         ([{"op": "drop_layers"}], "exactly one of `layers`"),
         ([{"op": "drop_layers", "layers": [1], "num_layers": 1}], "exactly one of `layers`"),

@@ -46,9 +46,9 @@ def test_the_files_are_the_config_and_the_weights(tmp_path, around):
     assert [file.name for file in found.files] == ["config.json", "model.safetensors"]
 
 
-def test_a_hub_id_is_refused_with_what_to_do(around):
+def test_a_hub_id_without_a_commit_is_refused_with_what_to_do(around):
     with pytest.raises(
-        InputError, match=r"'upstage/TinySolar-248m-4k': there is no folder .*download a model of a hub"
+        InputError, match=r"'upstage/TinySolar-248m-4k': there is no folder .*a hub id \(owner/name\) with `revision`"
     ):
         external_inputs(InitConfig.model_validate({"from": "upstage/TinySolar-248m-4k"}), around)
 

@@ -7,15 +7,13 @@ from typing import Any
 
 from pretrain.estimates import Estimate, Prospect, Quantity
 from pretrain.init.config import InitConfig
+from pretrain.init.report import TOKENS_PER_PARAMETER
 from pretrain.init.start import TokenIds, architecture_config
 from pretrain.modeling.flops import training_flops_per_token
 from pretrain.modeling.folders import CONFIG, read_json_object
 from pretrain.modeling.memory import training_memory_bytes
 from pretrain.modeling.parameters import parameters_by_kind
 from pretrain.modeling.shape import ModelShape
-
-# Hoffmann et al. 2022 (arXiv 2203.15556), table 3: compute-optimal models see about 20 tokens a parameter.
-TOKENS_PER_PARAMETER = 20
 
 
 def estimate(config: InitConfig, prospect: Prospect) -> Estimate:

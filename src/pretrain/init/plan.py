@@ -12,17 +12,18 @@ from pretrain.modeling.folders import BYTES_PER_ELEMENT, WEIGHTS, DType
 from pretrain.modeling.parameters import tensor_shapes
 from pretrain.modeling.shape import ModelShape
 
-# A worker holds one file's tensors in memory: 1 GiB keeps that small and gives an 8B model 16 to 32 units.
+# One file is one unit of work and of resume: 1 GiB gives an 8B model 16 to 32 of them.
 # It decides which files an artifact has, so a change of it raises the stage's VERSION.
 MAX_FILE_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """A model to be: `config` as in config.json, and where each of its tensors comes from, by name."""
+    """A model to be: `config` as in config.json, where each of its tensors comes from by name, and the saved dtype."""
 
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorSource]
+    dtype: DType = "float32"
 
     @cached_property
     def shape(self) -> ModelShape:
@@ -54,18 +55,18 @@ class ModelPlan:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """One safetensors file to write: its name and its tensors in the order of the forward pass."""
+    """One safetensors file to write: its name, and its tensors in the order of the forward pass."""
 
     name: str
     tensors: tuple[tuple[str, TensorSource], ...]
 
 
-def weights_files(plan: ModelPlan, dtype: DType, max_bytes: int = MAX_FILE_BYTES) -> list[WeightsFile]:
+def weights_files(plan: ModelPlan, max_bytes: int = MAX_FILE_BYTES) -> list[WeightsFile]:
     """The weights cut into files of at most `max_bytes` of tensors (a larger tensor has a file to itself)."""
     groups: list[list[str]] = [[]]
     size = 0
     for name, shape in tensor_shapes(plan.shape).items():
-        tensor_bytes = math.prod(shape) * BYTES_PER_ELEMENT[dtype]
+        tensor_bytes = math.prod(shape) * BYTES_PER_ELEMENT[plan.dtype]
         if groups[-1] and size + tensor_bytes > max_bytes:
             groups.append([])
             size = 0

@@ -1,5 +1,11 @@
-"""Writes the model that training starts from as one Hugging Face folder under `data/`, and counts it."""
+"""Writes the model that training starts from as one Hugging Face folder under `data/`, and counts it.
 
+Everything is done on a plan: the keys of the config, and a recipe for each tensor. The files are then written tensor by
+tensor, so that a process holds one tensor of the result and one of its source, whatever the size of the model.
+"""
+
+import contextlib
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,14 +13,17 @@ from typing import Any, NamedTuple
 from pretrain.artifact import Artifact
 from pretrain.errors import InputError
 from pretrain.external import require_unchanged
+from pretrain.init.checkpoint import local_files, tokenizer_folder
 from pretrain.init.config import InitConfig
 from pretrain.init.inputs import CHECKPOINT
+from pretrain.init.measuring import MeasuringJob, measure_influence, measure_loss
+from pretrain.init.operations.base import Workbench
 from pretrain.init.plan import ModelPlan, WeightsFile, weights_files
-from pretrain.init.start import TokenIds, checkpoint_start, random_start
-from pretrain.init.tensors import StoredTensor
-from pretrain.modeling.flops import training_flops_per_token
+from pretrain.init.report import count_model, describe_operation
+from pretrain.init.start import TokenIds, checkpoint_start, random_start, require_vocabulary
 from pretrain.modeling.folders import BYTES_PER_ELEMENT, CONFIG, WEIGHTS_INDEX, DType, load_tokenizer
 from pretrain.modeling.parameters import parameters_by_kind
+from pretrain.modeling.safetensors_file import write_safetensors
 from pretrain.stage import StageContext, Stats, UnitFiles
 
 # Of a checkpoint's config.json: what this stage states itself, where it lay once, and code that it names.
@@ -42,49 +51,55 @@ def build(context: StageContext[InitConfig]) -> Stats:
     """The model of the recipe, complete with the tokenizer's files.
 
     Returns:
-        `parameters`, `parameters_by_kind`, `num_hidden_layers`, `vocab_size`, and `flops_per_token` of
-        training at `flops_sequence_length`: the longest sequence that the model takes, as rows are packed
-        elsewhere.
+        What `count_model` counts; `operations`, what each did and the size after it; `sources`, the fingerprint of the
+        tokenizer and of the checkpoint; and where the recipe asks for it, `validation_loss` in nats per token,
+        `validation_bits_per_byte` and `validation_sequences`.
 
     Raises:
         InputError: the checkpoint or the tokenizer cannot be used, or they do not belong together.
         RecipeError: an operation does not fit the checkpoint.
     """
     [ids_receipt] = context.run_units([("tokenizer", context.inputs["tokenizer"])], copy_tokenizer, label="tokenizer")
-    plan = plan_model(context, TokenIds(**ids_receipt.stats))
-    dtype = context.config.dtype
-    files = weights_files(plan, dtype)
-    context.run_units([("config", _config_job(plan, files, dtype))], write_config, label="config")
-    jobs = [(file.name.removesuffix(".safetensors"), WeightsJob(file, dtype)) for file in files]
+    plan, operations = plan_model(context, TokenIds(**ids_receipt.stats))
+    files = weights_files(plan)
+    context.run_units([("config", _config_job(plan, files))], write_config, label="config")
+    jobs = [(file.name.removesuffix(".safetensors"), WeightsJob(file, plan.dtype)) for file in files]
     context.run_units(jobs, write_weights, label="weight files")
-    return count_model(plan)
+    return {
+        **count_model(plan),
+        "operations": operations,
+        "sources": {
+            **{role: artifact.fingerprint for role, artifact in context.inputs.items()},
+            **{name: outside.fingerprint for name, outside in context.external.items()},
+        },
+        **_validation(context, plan),
+    }
 
 
-def plan_model(context: StageContext[InitConfig], ids: TokenIds) -> ModelPlan:
-    """The start and all operations, as a plan: no weight is read."""
+def plan_model(context: StageContext[InitConfig], ids: TokenIds) -> tuple[ModelPlan, list[dict[str, Any]]]:
+    """The start and all operations as a plan, and what each operation did: no weight is read but to be measured."""
     config = context.config
+    source_tokenizer = None
     if config.architecture is not None:
         plan = random_start(config.architecture, ids, context.seed)
     else:
-        plan = checkpoint_start(context.external[CHECKPOINT], ids)
-    for operation in config.operations:
-        plan = operation.apply(plan)
+        files = local_files(config, context.external[CHECKPOINT], context.store)
+        plan, source_tokenizer = checkpoint_start(files, ids), tokenizer_folder(files)
+    plan = ModelPlan(plan.config, plan.tensors, config.dtype)
+    done = []
+    for index, operation in enumerate(config.operations):
+        bench = Workbench(
+            seed=context.seed,
+            ids=ids,
+            tokenizer_folder=context.inputs["tokenizer"].open_folder(),
+            source_tokenizer_folder=source_tokenizer,
+            block_influence=functools.partial(_block_influence, context, index),
+        )
+        plan, facts = operation.apply(plan, bench)
+        done.append(describe_operation(operation.op, plan, facts))
+    require_vocabulary(plan, ids)
     plan.require_complete("the model after init.operations")
-    return plan
-
-
-def count_model(plan: ModelPlan) -> Stats:
-    """The stats of `build`."""
-    shape = plan.shape
-    by_kind = parameters_by_kind(shape)
-    return {
-        "parameters": sum(by_kind.values()),
-        "parameters_by_kind": by_kind,
-        "flops_per_token": training_flops_per_token(shape, shape.max_position_embeddings),
-        "flops_sequence_length": shape.max_position_embeddings,
-        "num_hidden_layers": shape.num_hidden_layers,
-        "vocab_size": shape.vocab_size,
-    }
+    return plan, done
 
 
 def copy_tokenizer(files: UnitFiles, tokenizer: Artifact) -> Stats:
@@ -128,23 +143,32 @@ def write_config(files: UnitFiles, job: ConfigJob) -> Stats:
 
 
 def write_weights(files: UnitFiles, job: WeightsJob) -> Stats:
-    """Unit: one safetensors file. Its tensors, and nothing more, are in memory."""
-    import torch
-    from safetensors.torch import save_file
-
-    for file in {source.file for _, source in job.file.tensors if isinstance(source, StoredTensor)}:
+    """Unit: one safetensors file, written tensor by tensor."""
+    sources = dict(job.file.tensors)
+    for file in {source.file for source in sources.values() if source.file is not None}:
         require_unchanged(file)
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[job.dtype]
-    tensors = {name: source.read().to(dtype).contiguous() for name, source in job.file.tensors}
     with files.create(f"data/{job.file.name}") as output:
-        output.path.touch()
-        mode = output.path.stat().st_mode  # safetensors makes files for the owner alone; a store is shared
-        save_file(tensors, output.path, metadata={"format": "pt"})  # transformers refuses a file without it
-        output.path.chmod(mode)
+        shapes = {name: source.shape for name, source in sources.items()}
+        with contextlib.closing(output.open()) as sink:
+            write_safetensors(sink, shapes, job.dtype, lambda name: sources[name].read())
     return {}
 
 
-def _config_job(plan: ModelPlan, files: list[WeightsFile], dtype: DType) -> ConfigJob:
+def _block_influence(context: StageContext[InitConfig], index: int, plan: ModelPlan, num_sequences: int) -> list[float]:
+    job = MeasuringJob(plan, context.inputs["pack"], num_sequences)
+    [receipt] = context.run_units([(f"influence-{index}", job)], measure_influence, label="measurements")
+    return [float(value) for value in receipt.stats["block_influence"]]
+
+
+def _validation(context: StageContext[InitConfig], plan: ModelPlan) -> Stats:
+    if not context.config.validation_sequences:
+        return {}
+    job = MeasuringJob(plan, context.inputs["pack"], context.config.validation_sequences)
+    [receipt] = context.run_units([("validation", job)], measure_loss, label="measurements")
+    return dict(receipt.stats)
+
+
+def _config_job(plan: ModelPlan, files: list[WeightsFile]) -> ConfigJob:
     total = sum(parameters_by_kind(plan.shape).values())
     names = tuple((file.name, tuple(name for name, _ in file.tensors)) for file in files)
-    return ConfigJob(dict(plan.config), dtype, names, total, total * BYTES_PER_ELEMENT[dtype])
+    return ConfigJob(dict(plan.config), plan.dtype, names, total, total * BYTES_PER_ELEMENT[plan.dtype])

@@ -5,14 +5,19 @@ tensors can come to share storage.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pretrain.external import ExternalFile
+from pretrain.modeling.folders import DType
 
 if TYPE_CHECKING:
     import torch
+
+
+_ROWS_AT_ONCE = 1024
 
 
 class TensorSource(Protocol):
@@ -21,6 +26,10 @@ class TensorSource(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Its shape."""
+
+    @property
+    def file(self) -> ExternalFile | None:
+        """The file that its values come from, or None where they come from none."""
 
     def read(self) -> "torch.Tensor":
         """The tensor on the CPU, in storage of its own."""
@@ -47,6 +56,11 @@ class RandomNormal:
     seed: int
     zero_row: int | None = None
 
+    @property
+    def file(self) -> ExternalFile | None:
+        """None."""
+        return None
+
     def read(self) -> "torch.Tensor":
         """The draws, float32."""
         import torch
@@ -65,6 +79,11 @@ class Constant:
 
     shape: tuple[int, ...]
     value: float
+
+    @property
+    def file(self) -> ExternalFile | None:
+        """None."""
+        return None
 
     def read(self) -> "torch.Tensor":
         """The constant tensor, float32."""
@@ -87,6 +106,92 @@ class StoredTensor:
 
         with safe_open(Path(self.file.location), framework="pt", device="cpu") as file:
             values: torch.Tensor = file.get_tensor(self.name)
+        return values
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """A tensor in another dtype, what that loses lost."""
+
+    source: TensorSource
+    dtype: DType
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The source's."""
+        return self.source.shape
+
+    @property
+    def file(self) -> ExternalFile | None:
+        """The source's."""
+        return self.source.file
+
+    def read(self) -> "torch.Tensor":
+        """The source's values, rounded to nearest even."""
+        import torch
+
+        return self.source.read().to({"float32": torch.float32, "bfloat16": torch.bfloat16}[self.dtype])
+
+
+@dataclass(frozen=True)
+class RowOrigins:
+    """Which old rows each new row is the mean of; none stands for all of them.
+
+    Attributes:
+        rows: old rows of all new ones, one after the other.
+        starts: where in `rows` those of each new row begin, and their number last.
+    """
+
+    rows: tuple[int, ...]
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, origins: Sequence[Sequence[int]]) -> "RowOrigins":
+        """The old rows of each new row."""
+        rows: list[int] = []
+        starts = [0]
+        for old in origins:
+            rows += old
+            starts.append(len(rows))
+        return cls(tuple(rows), tuple(starts))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+@dataclass(frozen=True)
+class MixedRows:
+    """A matrix whose rows are rows, or means of rows, of another: the embedding of another vocabulary."""
+
+    source: TensorSource
+    origins: RowOrigins
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(new rows, width)."""
+        return (len(self.origins), *self.source.shape[1:])
+
+    @property
+    def file(self) -> ExternalFile | None:
+        """The source's."""
+        return self.source.file
+
+    def read(self) -> "torch.Tensor":
+        """The new rows, float32; a row of one origin is that row bit by bit."""
+        import torch
+
+        old = self.source.read().float()
+        values = torch.empty(self.shape, dtype=torch.float32)
+        rows, starts = torch.tensor(self.origins.rows, dtype=torch.int64), torch.tensor(self.origins.starts)
+        counts = starts.diff()
+        values[counts == 0] = old.mean(0)
+        for count in sorted(set(counts.tolist())):
+            if count == 0:
+                continue
+            targets = (counts == count).nonzero().flatten()
+            for some in targets.split(_ROWS_AT_ONCE):  # all of 100,000 tokens at once would be gigabytes
+                places = starts[some, None] + torch.arange(count)
+                values[some] = old[rows[places]].mean(1) if count > 1 else old[rows[places[:, 0]]]
         return values
 
 

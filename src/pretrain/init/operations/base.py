@@ -1,13 +1,42 @@
 """What an operation is: a change of a model's plan, made before any weight is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pretrain.config import Config
 from pretrain.init.plan import ModelPlan
+from pretrain.init.start import TokenIds
 from pretrain.init.tensors import TensorSource
 from pretrain.modeling.parameters import LAYER_PREFIX, split_layer
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What an operation may use beside the model.
+
+    Attributes:
+        seed: of the recipe.
+        ids: of the recipe's tokenizer.
+        tokenizer_folder: that tokenizer, a local folder.
+        source_tokenizer_folder: the checkpoint's own tokenizer, or None where there is none.
+        block_influence: measures each layer of a plan on so many validation sequences.
+    """
+
+    seed: int
+    ids: TokenIds
+    tokenizer_folder: Path
+    source_tokenizer_folder: Path | None
+    block_influence: Callable[[ModelPlan, int], list[float]]
+
+
+class Applied(NamedTuple):
+    """The plan after an operation, and what is worth telling of it, for the manifest."""
+
+    plan: ModelPlan
+    facts: dict[str, Any]
 
 
 class Operation(Config, ABC):
@@ -15,6 +44,11 @@ class Operation(Config, ABC):
 
     A subclass has a field `op: Literal["its_name"]`.
     """
+
+    @property
+    def needs_pack(self) -> bool:
+        """Whether it measures something on validation sequences."""
+        return False
 
     def num_layers_after(self, num_layers: int) -> int:
         """Layers of the result for a model of `num_layers`.
@@ -33,7 +67,7 @@ class Operation(Config, ABC):
         return {**config, "num_hidden_layers": self.num_layers_after(config["num_hidden_layers"])}
 
     @abstractmethod
-    def apply(self, plan: ModelPlan) -> ModelPlan:
+    def apply(self, plan: ModelPlan, bench: Workbench) -> Applied:
         """The plan after the operation.
 
         Raises:
@@ -56,11 +90,16 @@ class LayerOperation(Operation):
         """The length of `layer_order`."""
         return len(self.layer_order(num_layers))
 
-    def apply(self, plan: ModelPlan) -> ModelPlan:
+    def apply(self, plan: ModelPlan, bench: Workbench) -> Applied:
         """The plan with its layers in `layer_order`."""
         order = self.layer_order(plan.shape.num_hidden_layers)
-        config = {**plan.config, "num_hidden_layers": len(order)}
-        return ModelPlan(config, reorder_layers(plan.tensors, order))
+        return Applied(with_layers(plan, order), {"layers": order})
+
+
+def with_layers(plan: ModelPlan, order: Sequence[int]) -> ModelPlan:
+    """The model whose layer j is the layer `order[j]` of the plan."""
+    config = {**plan.config, "num_hidden_layers": len(order)}
+    return ModelPlan(config, reorder_layers(plan.tensors, order), plan.dtype)
 
 
 def reorder_layers(tensors: Mapping[str, TensorSource], order: Sequence[int]) -> dict[str, TensorSource]:

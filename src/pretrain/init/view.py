@@ -1,0 +1,62 @@
+"""The report on a model, for people: where its parameters are, what was done, what training it takes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pretrain.artifact import Artifact
+
+_FACTS = ("dropped", "added", "scheme", "std", "seed", "dtype", "keep")
+_GIGA = 1e9
+
+
+def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
+    """Titles with lines: parameters by kind, operations, memory for training, and block influence where measured."""
+    stats = artifact.manifest.stats
+    total = stats["parameters"]
+    yield (
+        "parameters",
+        [
+            *(
+                f"{name:<12}{number:>16,}  {number / total:6.1%}"
+                for name, number in stats["parameters_by_kind"].items()
+            ),
+            f"{'all':<12}{total:>16,}  {stats['tokens_for_20x'] / _GIGA:,.2f} billion tokens are 20 for each",
+        ],
+    )
+    memory = stats["training_memory_bytes"]
+    yield (
+        f"memory for training, one sequence of {stats['flops_sequence_length']:,} tokens in float32",
+        [
+            *(f"{name:<18}{number / _GIGA:>10,.3f} GB" for name, number in memory.items()),
+            f"{'all':<18}{sum(memory.values()) / _GIGA:>10,.3f} GB",
+            f"{stats['flops_per_token'] / _GIGA:,.3f} GFLOPs a token, forward and backward",
+        ],
+    )
+    if stats["operations"]:
+        yield "operations", [_operation(entry) for entry in stats["operations"]]
+    for entry in stats["operations"]:
+        if "block_influence" in entry:
+            gone = set(entry["dropped"])
+            yield (
+                "block influence by layer",
+                [
+                    f"{layer:>4}  {value:.6f}{'  dropped' if layer in gone else ''}"
+                    for layer, value in enumerate(entry["block_influence"])
+                ],
+            )
+    yield "validation loss right after init", [_validation(stats)]
+
+
+def _operation(entry: Mapping[str, Any]) -> str:
+    told = [f"{name} {entry[name]}" for name in _FACTS if name in entry]
+    told += [f"{entry[name]:,} {name}" for name in entry if name.startswith("tokens_")]
+    words = ", ".join([*told, f"{entry['num_hidden_layers']} layers", f"{entry['parameters']:,} parameters"])
+    return f"{entry['op']}: {words}"
+
+
+def _validation(stats: Mapping[str, Any]) -> str:
+    if stats.get("validation_loss") is None:
+        return "not measured here: `validation_loss_first` of the train artifact, or set init.validation_sequences"
+    bits = stats.get("validation_bits_per_byte")
+    told = f", {bits:.4f} bits per byte" if bits is not None else ""
+    return f"{stats['validation_loss']:.4f} nats a token{told}, on {stats['validation_sequences']:,} sequences"
