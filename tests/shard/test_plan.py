@@ -6,16 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pretrain.documents import document_id
-from pretrain.shard.config import ShardConfig
-from pretrain.shard.plan import document_hashes, even_sizes, make_plan, targets_of
+from pretrain.shard.plan import Rules, draws, even_sizes, kept_range, keys_at, mix64, validation_threshold
+from pretrain.shard.records import Records, document_hashes
 
 
 def hashes_of(count, seed=0):
     return document_hashes([document_id("s", "f", index) for index in range(count)], seed)
 
 
+def records_of(hashes):
+    return Records(hashes, None, (), 0)
+
+
 def sides(hashes, fraction):
-    return hashes[:, 0] < make_plan([hashes], ShardConfig(validation_fraction=fraction)).threshold
+    threshold = validation_threshold(lambda: iter([hashes[:, 0]]), fraction)
+    return Rules(threshold, range(len(hashes)), {}, (1.0,), None).in_validation(records_of(hashes))
 
 
 def test_the_hash_is_blake2b_of_seed_and_id():
@@ -23,6 +28,21 @@ def test_the_hash_is_blake2b_of_seed_and_id():
     digest = hashlib.blake2b(b"7\0abc", digest_size=16, person=b"pretrain.shard").digest()
     expected = [int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")]
     assert document_hashes(["abc"], 7).tolist() == [expected]
+
+
+def test_mix64_is_that_of_splitmix64():
+    # The first outputs for seed 0, as in the vectors of its reference implementation.
+    states = np.array([0x9E3779B97F4A7C15, 2 * 0x9E3779B97F4A7C15 % 2**64], np.uint64)
+    assert [hex(value) for value in mix64(states).tolist()] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4"]
+
+
+def test_draws_are_uniform_and_tell_nothing_of_the_order():
+    hashes = hashes_of(20_000)
+    drawn = draws(records_of(hashes))
+    assert drawn.min() >= 0 and drawn.max() < 1
+    # Of 20 000 in 10 bins: 2000 each, standard deviation 42.
+    assert np.abs(np.histogram(drawn, bins=10, range=(0, 1))[0] - 2000).max() < 5 * 42
+    assert abs(np.corrcoef(drawn, hashes[:, 1].astype(float))[0, 1]) < 5 / np.sqrt(20_000)
 
 
 def test_the_validation_share_is_as_asked():
@@ -62,23 +82,19 @@ def test_sizes_differ_by_at_most_one(total, parts, sizes):
 
 
 @given(
-    count=st.integers(1, 300),
-    parts=st.integers(1, 20),
-    fraction=st.floats(0, 0.5),
-    shuffle=st.booleans(),
-    seed=st.integers(0, 5),
+    keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 50) | st.integers(2**63, 2**63 + 9), min_size=1),
+    ranks=st.sets(st.integers(0, 10**6), max_size=20),
+    num_parts=st.integers(1, 4),
 )
-def test_every_document_has_one_target_and_targets_are_as_planned(count, parts, fraction, shuffle, seed):
-    config = ShardConfig(parts=parts, validation_fraction=fraction, shuffle=shuffle)
-    hashes = hashes_of(count, seed)
-    plan = make_plan(np.array_split(hashes, 3), config)
-    in_validation = hashes[:, 0] < plan.threshold
-    arrival = np.where(in_validation, np.cumsum(in_validation), np.cumsum(~in_validation)) - 1
-    order = hashes[:, 1] if shuffle else arrival.astype(np.uint64)
-    targets = targets_of(plan, in_validation, order)
-    sizes = [*plan.train.part_sizes, *plan.validation.part_sizes]
-    assert np.bincount(targets, minlength=len(sizes)).tolist() == sizes
-    assert len(plan.train.part_sizes) == min(parts, plan.train.num_documents)
-    assert max(plan.validation.part_sizes, default=0) <= max(plan.train.part_sizes)
-    train_order = order[~in_validation]
-    assert np.array_equal(np.sort(targets[~in_validation]), targets[~in_validation][np.argsort(train_order)])
+def test_keys_at_ranks_are_those_of_a_sort(keys, ranks, num_parts):
+    array = np.array(keys, np.uint64)
+    places = np.array(sorted({rank % len(keys) for rank in ranks}), np.int64)
+    found = keys_at(lambda: iter(np.array_split(array, num_parts)), places)
+    assert found.tolist() == [sorted(keys)[place] for place in places]
+
+
+@given(num_documents=st.integers(0, 200), num_shards=st.integers(1, 30), contiguous=st.booleans())
+def test_shards_are_all_documents_once(num_documents, num_shards, contiguous):
+    shards = [kept_range(num_documents, num_shards, index, contiguous=contiguous) for index in range(num_shards)]
+    assert sorted(place for shard in shards for place in shard) == list(range(num_documents))
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 from datasets import Dataset
 
-from pretrain.documents import Document, document_id, read_documents
 from pretrain.errors import StageError
 from pretrain.runner import LocalRunner
 from pretrain.shard.config import ShardConfig
@@ -13,40 +12,8 @@ from pretrain.shard.gather import row_groups
 from pretrain.shard.stage import build
 from pretrain.store import LocalStore
 from tests.document_artifact import make_document_artifact
-from tests.sequences.stage_inputs import finished, make_context
-
-WORDS = ["data", "naïve", "语言", "🙂", "token", ""]
-
-
-def make_corpus(count):
-    source = random.Random(0)
-    return [
-        Document(
-            document_id("s", "f", index),
-            " ".join(source.choices(WORDS, k=source.randrange(200))),
-            f"source-{index % 3}",
-            url=None if index % 2 else f"https://example.org/{index}",
-            metadata='{"n": 1}',
-        )
-        for index in range(count)
-    ]
-
-
-def cut(documents, num_parts):
-    size = -(-len(documents) // num_parts)
-    return [documents[start : start + size] for start in range(0, len(documents), size)]
-
-
-def shard(folder, parts, config, runner=None, seed=0):
-    store = LocalStore(folder)
-    documents = make_document_artifact(store, "language", parts)
-    context = make_context(store, "shard", config, {"documents": documents}, runner=runner, seed=seed)
-    stats = build(context)
-    return finished(context, stats), stats
-
-
-def read(artifact, split):
-    return [list(read_documents(artifact.open_part(part))) for part in artifact.parts(f"data/{split}/")]
+from tests.sequences.stage_inputs import make_context
+from tests.shard.corpus import cut, make_corpus, read, shard
 
 
 def test_documents_are_conserved_in_equal_parts(tmp_path):
@@ -61,15 +28,21 @@ def test_documents_are_conserved_in_equal_parts(tmp_path):
         "documents_in": 500,
         "documents_out": 500,
         "documents_dropped": 0,
+        "documents_repeated": 0,
         "bytes_in": size,
         "bytes_out": size,
+        "dropped_by_reason": {},
+        "dropped_by_source": {},
+        "documents_by_source": {"source-0": 167, "source-1": 167, "source-2": 166},
         "documents_by_split": {"train": sum(map(len, train)), "validation": sum(map(len, validation))},
         "bytes_by_split": {
             split: sum(len(d.text.encode()) for part in parts for d in part)
             for split, parts in (("train", train), ("validation", validation))
         },
         "parts": {"train": 4, "validation": 1},
+        "mixture": {},
     }
+    assert artifact.parts("ledger/") == []
     assert [part.path for part in artifact.parts("data/train/")] == [
         f"data/train/part-0000{index}.parquet" for index in range(4)
     ]
@@ -99,6 +72,26 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path, two_workers, shu
     pooled, pooled_stats = shard(tmp_path / "pooled", parts, config, two_workers)
     assert [part.sha256 for part in inline.parts()] == [part.sha256 for part in pooled.parts()]
     assert stats == pooled_stats
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("slice_bytes", [1, 1000, 100_000])
+def test_slices_smaller_than_a_part_change_no_byte(tmp_path, monkeypatch, shuffle, slice_bytes):
+    parts = cut(make_corpus(300), 2)
+    config = ShardConfig(parts=3, validation_fraction=0.1, shuffle=shuffle)
+    first, _ = shard(tmp_path / "a", parts, config)
+    monkeypatch.setattr("pretrain.shard.stage.SLICE_BYTES", slice_bytes)
+    second, _ = shard(tmp_path / "b", parts, config)
+    assert [part.sha256 for part in first.parts()] == [part.sha256 for part in second.parts()]
+
+
+def test_a_slice_larger_than_planned_is_read_in_ranges_of_keys(tmp_path, monkeypatch):
+    parts = cut(make_corpus(300), 2)
+    config = ShardConfig(parts=2, validation_fraction=0.1, mixture={"source-1": {"epochs": 3}})
+    first, _ = shard(tmp_path / "a", parts, config)
+    monkeypatch.setattr("pretrain.shard.gather.SLICE_BYTES", 2000)
+    second, _ = shard(tmp_path / "b", parts, config)
+    assert [part.sha256 for part in first.parts()] == [part.sha256 for part in second.parts()]
 
 
 def test_buffers_smaller_than_a_part_change_nothing(tmp_path, monkeypatch):
