@@ -29,10 +29,12 @@ ARCHITECTURE = {
 }
 
 
-def byte_tokenizer(pad_token: str | None = "<pad>", num_extra_tokens: int = 0) -> PreTrainedTokenizerFast:
+def byte_tokenizer(
+    pad_token: str | None = "<pad>", num_extra_tokens: int = 0, special_tokens: list[str] = SPECIAL_TOKENS
+) -> PreTrainedTokenizerFast:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     extra = [f"extra{index}" for index in range(num_extra_tokens)]
-    vocabulary = {token: index for index, token in enumerate([*SPECIAL_TOKENS, *alphabet, *extra])}
+    vocabulary = {token: index for index, token in enumerate([*special_tokens, *alphabet, *extra])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -76,16 +78,18 @@ def run_init(
     runner=None,
     seed: int = 0,
     name: str = "made",
+    pack: Artifact | None = None,
 ) -> tuple[Path, Stats]:
-    """Builds `init/<name>`; returns its data folder and its stats."""
+    """Builds `init/<name>`; returns its data folder and its stats. `pack` is in the same store."""
     store = LocalStore(tmp_path / "store")
     parsed = InitConfig.model_validate(config)
     around = Surroundings(tmp_path, store, FileHashes(tmp_path / "hashes"))
+    made = tokenizer_artifact(store, tokenizer or byte_tokenizer(), tmp_path / "tokenizer")
     context = StageContext(
         stage="init",
         config=parsed,
         seed=seed,
-        inputs={"tokenizer": tokenizer_artifact(store, tokenizer or byte_tokenizer(), tmp_path / "tokenizer")},
+        inputs={"tokenizer": made, **({"pack": pack} if pack is not None else {})},
         external={found.name: found for found in external_inputs(parsed, around)},
         store=store,
         artifact_key=f"init/{name}",
