@@ -42,8 +42,9 @@ def fetch_model(repository: str, revision: str, more_files: Sequence[str] = ()) 
             "commit, or give access to it (HF_TOKEN)"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        message = " ".join(str(error).split())
         raise TransientInputError(
-            f"init.from: {repository} at {revision} could not be fetched ({type(error).__name__}: {error}); check the "
-            "network and access to it (HF_TOKEN), then run the same command to resume"
+            f"init.from: {repository} at {revision} could not be fetched ({type(error).__name__}: {message}); check "
+            "the network and access to it (HF_TOKEN), then run the same command to resume"
         ) from error
     return Path(folder)

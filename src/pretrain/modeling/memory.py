@@ -68,9 +68,10 @@ def _matrix_elements(shape: ModelShape) -> int:
 def _layer_bytes_per_token(shape: ModelShape, element_bytes: int) -> int:
     hidden, inner = shape.hidden_size, shape.intermediate_size
     queries, keys = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
-    # Each of two norms keeps its input and its input over the root mean square; the product, which is
-    # the input of linear layers, is kept once more in their type.
-    norms = 2 * 2 * hidden * _FLOAT32_BYTES + 2 * hidden * element_bytes
+    # Each of two norms keeps its input and its input over the root mean square. Their products are the inputs of linear
+    # layers, kept once each; autocast makes a copy in bfloat16 for each of q, k, v, gate and up.
+    num_copies = 2 if element_bytes == _FLOAT32_BYTES else 5
+    norms = 2 * 2 * hidden * _FLOAT32_BYTES + num_copies * hidden * element_bytes
     attention = 2 * queries + 2 * keys  # queries and result, which o_proj reads; keys and values
     mlp = 4 * inner  # gate, silu(gate), up, and their product, which down_proj reads
     return norms + (attention + mlp) * element_bytes
@@ -78,6 +79,6 @@ def _layer_bytes_per_token(shape: ModelShape, element_bytes: int) -> int:
 
 def _head_bytes_per_token(shape: ModelShape, element_bytes: int) -> int:
     norm = 2 * shape.hidden_size * _FLOAT32_BYTES + shape.hidden_size * element_bytes
-    # Logits, in float32 for the loss, their log-softmax, and the gradient that the backward pass begins with.
-    logits = 0 if element_bytes == _FLOAT32_BYTES else shape.vocab_size * element_bytes
-    return norm + logits + 3 * shape.vocab_size * _FLOAT32_BYTES
+    # At the peak there are logits in float32, then their gradient, beside their log-softmax; and those in bfloat16.
+    half = 0 if element_bytes == _FLOAT32_BYTES else shape.vocab_size * element_bytes
+    return norm + half + 2 * shape.vocab_size * _FLOAT32_BYTES
