@@ -110,7 +110,7 @@ NODES = (
     Node("eval", _eval_inputs, reads_seed=True),
 )
 _WITH_VIEW = ("dedup", "pack", "init")
-_WITH_ESTIMATE = ("init",)
+_WITH_ESTIMATE = ("dedup", "init")
 _BY_NAME = {node.name: node for node in NODES}
 
 
