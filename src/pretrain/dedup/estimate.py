@@ -63,7 +63,7 @@ def _from_artifact(prospect: Prospect) -> tuple[int, int, str] | None:
 
 def _from_files(prospect: Prospect) -> tuple[int, int, str] | None:
     files = [file for outside in prospect.external.get("download", ()) for file in outside.files]
-    if not files or any(file.bytes == 0 for file in files):
+    if not files or any(file.bytes == 0 and not file.identity.startswith("sha256:") for file in files):
         return None
     factors = (_TEXT_BYTES_PER_COMPRESSED_BYTE if file.name.endswith(_COMPRESSED) else 1 for file in files)
     text_bytes = round(sum(file.bytes * factor for file, factor in zip(files, factors, strict=True)))
