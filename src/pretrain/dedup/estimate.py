@@ -25,6 +25,7 @@ _WINDOWS_PER_TEXT_BYTE = 64 * 0.2
 # Where only the sizes of source files are known: a document of 3 KB, and what gzip, zstd and parquet make of text.
 _TEXT_BYTES_PER_DOCUMENT = 3000
 _TEXT_BYTES_PER_COMPRESSED_BYTE = 2.5
+_UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 _COMPRESSED = (".gz", ".zst", ".parquet", ".bz2", ".xz", ".zip")
 
 
@@ -39,7 +40,7 @@ def estimate(config: DedupConfig, prospect: Prospect) -> Estimate:
     if found is None:
         return {}
     num_documents, text_bytes, origin = found
-    minutes = text_bytes / 1e6 * _seconds_per_mb(config) / 60
+    seconds = text_bytes / 1e6 * _seconds_per_mb(config)
     cores = num_usable_cores()
     return {
         "documents": Quantity(num_documents, origin),
@@ -47,8 +48,8 @@ def estimate(config: DedupConfig, prospect: Prospect) -> Estimate:
         "scratch_disk": Quantity(_scratch_bytes(config, num_documents, text_bytes), "bytes"),
         "signatures_disk": Quantity(_signature_bytes(config, num_documents), "bytes"),
         "worker_memory": Quantity(config.memory_limit_bytes, "bytes"),
-        "cpu_time": Quantity(float(f"{minutes:.2g}"), "minutes of one core"),
-        "time": Quantity(float(f"{minutes / cores:.2g}"), f"minutes with {cores} workers"),
+        "cpu_time": _time(seconds, "of one core"),
+        "time": _time(seconds / cores, f"with {cores} workers"),
     }
 
 
@@ -68,6 +69,11 @@ def _from_files(prospect: Prospect) -> tuple[int, int, str] | None:
     factors = (_TEXT_BYTES_PER_COMPRESSED_BYTE if file.name.endswith(_COMPRESSED) else 1 for file in files)
     text_bytes = round(sum(file.bytes * factor for file, factor in zip(files, factors, strict=True)))
     return max(1, text_bytes // _TEXT_BYTES_PER_DOCUMENT), text_bytes, "guessed from the sizes of the source files"
+
+
+def _time(seconds: float, of_what: str) -> Quantity:
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), _UNITS[-1])
+    return Quantity(float(f"{seconds / size:.2g}"), f"{unit} {of_what}")
 
 
 def _seconds_per_mb(config: DedupConfig) -> float:
