@@ -1,5 +1,6 @@
 import itertools
 import random
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,6 +8,7 @@ import pytest
 
 from pretrain.artifact import Artifact, Manifest
 from pretrain.documents import Document, document_id, read_documents
+from pretrain.errors import RecipeError
 from pretrain.shard.config import ShardConfig
 from pretrain.shard.stage import build
 from pretrain.stage import UnitFiles
@@ -34,7 +36,7 @@ def cluster_table(store, clusters, parts=2):
     return Artifact(store, Manifest(**manifest, parts=files.written, stats={}, provenance={}))
 
 
-def sides(folder, clusters, config=CONFIG, cuts=(0, 400)):
+def built(folder, clusters, config=CONFIG, cuts=(0, 400)):
     store = LocalStore(folder)
     parts = [DOCUMENTS[first:last] for first, last in itertools.pairwise(cuts)]
     inputs = {"documents": make_document_artifact(store, "language", parts)}
@@ -43,7 +45,12 @@ def sides(folder, clusters, config=CONFIG, cuts=(0, 400)):
         store.write_bytes("dedup/clusters/manifest.json", table.manifest.to_bytes())
         inputs["clusters"] = table
     context = make_context(store, "shard", config, inputs)
-    artifact = finished(context, build(context))
+    stats = build(context)
+    return finished(context, stats), stats
+
+
+def sides(folder, clusters, config=CONFIG, cuts=(0, 400)):
+    artifact, _ = built(folder, clusters, config, cuts)
     return {
         document.id: split
         for split in ("train", "validation")
@@ -71,3 +78,64 @@ def test_clusters_of_which_one_document_stays_change_nothing(tmp_path):
     pairs = [[cluster[0], f"{number:032x}"] for number, cluster in enumerate(CLUSTERS)]
     random.Random(0).shuffle(pairs)
     assert sides(tmp_path / "pairs", pairs) == sides(tmp_path / "none", None)
+
+
+# Clusters of 2, 4 and 12 documents, of which the first stays; those after the first never come to shard.
+SIZES = {0: 2, 10: 2, 20: 4, 30: 12}
+OF_ONE = [[DOCUMENTS[n].id, *(f"{n:016x}{other:016x}" for other in range(size - 1))] for n, size in SIZES.items()]
+
+
+def times_in_train(artifact):
+    parts = artifact.parts("data/train/")
+    return Counter(document.id for part in parts for document in read_documents(artifact.open_part(part)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "times"),
+    [
+        ({}, [1, 1, 1, 1]),
+        ({2: 2}, [2, 2, 2, 2]),
+        ({2: 1, 4: 3, 10: 2}, [1, 1, 3, 2]),
+        ({3: 4, 10: 0}, [1, 1, 4, 0]),
+    ],
+)
+def test_a_document_is_repeated_by_the_size_of_its_cluster(tmp_path, weights, times):
+    config = ShardConfig(parts=2, validation_fraction=0, weight_by_cluster_size=weights)
+    artifact, stats = built(tmp_path, OF_ONE, config)
+    found = times_in_train(artifact)
+    assert [found[DOCUMENTS[number].id] for number in SIZES] == times
+    assert {found[one.id] for number, one in enumerate(DOCUMENTS) if number not in SIZES} == {1}
+    assert stats["documents_repeated"] == sum(max(0, time - 1) for time in times)
+    assert stats["dropped_by_reason"] == ({"mixture_not_drawn": 1} if 0 in times else {})
+
+
+def test_weights_multiply_the_epochs_of_the_source_and_count_towards_its_target(tmp_path):
+    weights = {2: 2, 10: 3}
+    twice = ShardConfig(validation_fraction=0, weight_by_cluster_size=weights, mixture={"web": {"epochs": 2}})
+    found = times_in_train(built(tmp_path / "twice", OF_ONE, twice)[0])
+    assert [found[DOCUMENTS[number].id] for number in SIZES] == [4, 4, 4, 6]
+    target = {"tokens": 2000, "bytes_per_token": 1}
+    aimed = ShardConfig(validation_fraction=0, weight_by_cluster_size=weights, mixture={"web": target})
+    _, stats = built(tmp_path / "aimed", OF_ONE, aimed)
+    assert abs(stats["bytes_out"] - 2000) <= len("text 399") / 2
+
+
+def test_the_weights_of_validation_are_not_asked(tmp_path):
+    everywhere = [[one.id, "f" * 32] for one in DOCUMENTS]
+    config = ShardConfig(parts=2, validation_fraction=0.5, weight_by_cluster_size={2: 2})
+    artifact, stats = built(tmp_path, everywhere, config)
+    assert set(times_in_train(artifact).values()) == {2}
+    assert stats["documents_by_split"]["validation"] == 400 - stats["documents_by_split"]["train"] // 2
+
+
+def test_more_epochs_on_average_than_allowed_are_refused(tmp_path):
+    everywhere = [[one.id, "f" * 32] for one in DOCUMENTS]
+    config = ShardConfig(weight_by_cluster_size={2: 3}, mixture={"web": {"epochs": 2}})
+    with pytest.raises(RecipeError, match="weights by cluster size of 3 on average, of source web: 6 epochs"):
+        built(tmp_path, everywhere, config)
+
+
+def test_weights_without_clusters_are_refused(tmp_path):
+    config = ShardConfig(weight_by_cluster_size={2: 3})
+    with pytest.raises(RecipeError, match="language/upstream has none: give the recipe a dedup stage"):
+        built(tmp_path, None, config)

@@ -5,7 +5,7 @@ The files lie under `scratch/` and are mapped, so that a corpus of any size is p
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -104,6 +104,27 @@ def _traits(group: pa.Table, sources: dict[str, int]) -> NDArray[np.void]:
     traits["source"] = np.array(numbers, np.uint32)[names.indices.to_numpy()]
     traits["bytes"] = pc.binary_length(group["text"]).to_numpy()
     return traits
+
+
+class RecordFiles(Sequence[Records]):
+    """The records of all input parts, mapped anew each time one is asked for: none stays in memory."""
+
+    def __init__(self, files: UnitFiles, parts: Sequence[tuple[str, Sequence[str], int]]) -> None:
+        """`parts` has the name, the sources and the first arrival of each, as `read_records` takes them."""
+        self._files = files
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @overload
+    def __getitem__(self, index: int) -> Records: ...
+    @overload
+    def __getitem__(self, index: slice) -> "RecordFiles": ...
+    def __getitem__(self, index: int | slice) -> "Records | RecordFiles":
+        if isinstance(index, slice):
+            return RecordFiles(self._files, self._parts[index])
+        return read_records(self._files, *self._parts[index])
 
 
 def read_records(files: UnitFiles, name: str, sources: Sequence[str], first_arrival: int) -> Records:

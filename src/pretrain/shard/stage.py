@@ -29,7 +29,7 @@ from pretrain.shard.plan import (
     split_sizes,
     validation_threshold,
 )
-from pretrain.shard.records import Keys, Records, RecordsUnit, read_records, write_records
+from pretrain.shard.records import Keys, RecordFiles, Records, RecordsUnit, write_records
 from pretrain.shard.scatter import ScatterUnit, scatter_rows
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles, part_name
 
@@ -38,7 +38,7 @@ class _Input(NamedTuple):
     """The input parts, what is known of their documents, and the mean bytes of a document in all columns."""
 
     parts: list[PartRecord]
-    records: list[Records]
+    records: Sequence[Records]
     row_bytes: float
 
 
@@ -74,18 +74,17 @@ def _read_ids(context: StageContext[ShardConfig]) -> _Input:
     ]
     receipts = context.run_units(units, write_records, label="parts hashed")
     files = UnitFiles(context.store, context.artifact_key)
-    records: list[Records] = []
+    of_parts: list[tuple[str, list[str], int]] = []
     num_documents = row_bytes = 0
     for (_, unit), receipt in zip(units, receipts, strict=True):
-        sources = receipt.stats["sources"]
-        records.append(read_records(files, unit.name, sources, num_documents))
+        of_parts.append((unit.name, receipt.stats["sources"], num_documents))
         num_documents += receipt.stats["documents_in"]
         row_bytes += receipt.stats["row_bytes"]
     if not num_documents:
         raise StageError(
             f"no document reached shard: {documents.key} holds none; loosen the rules before it, or check the sources"
         )
-    return _Input(parts, records, row_bytes / num_documents)
+    return _Input(parts, RecordFiles(files, of_parts), row_bytes / num_documents)
 
 
 def _is_mixed(config: ShardConfig) -> bool:
