@@ -6,6 +6,7 @@ import pytest
 
 from pretrain.pack.config import PackConfig
 from pretrain.pack.stage import build
+from pretrain.sequences.batch_encoder import forget_loaded_tokenizers
 from pretrain.store import LocalStore
 from tests.pack.test_stage import make_tokenizer_artifact
 from tests.sequences.stage_inputs import finished, make_context, make_documents, make_shard_artifact
@@ -17,6 +18,7 @@ pytest.importorskip("gigatoken", reason="gigatoken is not installed: `pip instal
 
 def packed(folder):
     """Parts by path with their sha256, what was measured, and the files of the store."""
+    forget_loaded_tokenizers()
     store = LocalStore(folder)
     texts = [f"{text} zebra" if number == 290 else text for number, text in enumerate(prose(300))]
     parts = [make_documents(texts[start : start + 100], f"source-{start}") for start in range(0, 300, 100)]

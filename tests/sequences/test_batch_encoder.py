@@ -17,6 +17,7 @@ from pretrain.sequences.batch_encoder import (
     EncodersDiffer,
     PlainBatchEncoder,
     WatchedBatchEncoder,
+    forget_loaded_tokenizers,
     open_batch_encoder,
 )
 from pretrain.sequences.encoder import Encoder
@@ -61,6 +62,12 @@ def folder(tmp_path_factory):
     (folder / "tokenizer.json").write_text(tokenizer.to_str())
     (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": special[0], "eos_token": special[1]}))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded():
+    """What a process has loaded already is no test's concern."""
+    forget_loaded_tokenizers()
 
 
 def ids_of(encoder, texts):
@@ -118,6 +125,7 @@ def test_74_languages_code_and_published_tokenizers(tmp_path, kind):
 def test_without_gigatoken_the_ids_are_the_same(folder, monkeypatch):
     expected = ids_of(open_batch_encoder(folder), prose(20))
     monkeypatch.setitem(sys.modules, "gigatoken", None)
+    forget_loaded_tokenizers()
     encoder = open_batch_encoder(folder)
     assert encoder.name == "tokenizers"
     assert ids_of(encoder, prose(20)) == expected
@@ -162,3 +170,25 @@ def test_the_share_that_is_compared(folder):
         encoder.encode(texts)
     total = 20 * sum(map(len, texts))
     assert counted.num_chars == pytest.approx(FIRST_CHARS + SAMPLED_SHARE * total, abs=4096)
+
+
+def test_a_tokenizer_is_loaded_once_and_anew_after_much_text(folder, monkeypatch):
+    first = open_batch_encoder(folder)
+    first.encode(prose(100))
+    again = open_batch_encoder(folder)
+    assert again.backend is first.backend
+    monkeypatch.setattr("pretrain.sequences.batch_encoder.RELOAD_CHARS", 10_000)
+    assert open_batch_encoder(folder).backend is not first.backend
+
+
+def test_another_tokenizer_under_the_same_name_is_another(tmp_path):
+    write_byte_tokenizer(tmp_path)
+    assert_equal_ids(tmp_path, ["text"])
+
+    def renumbered(definition):
+        vocab = definition["model"]["vocab"]
+        vocab["t"], vocab["e"] = vocab["e"], vocab["t"]
+        return definition | {"version": "1.0 "[:3]}
+
+    write_byte_tokenizer(tmp_path, renumbered)
+    assert_equal_ids(tmp_path, ["text"])

@@ -55,7 +55,7 @@ def encode_part(files: UnitFiles, unit: EncodeUnit) -> Stats:
         `documents_in`, `bytes_in`, `tokens`, `tokens_by_source`; `documents_by_encoder`; and `encoders_differ`, 1
         where gigatoken was found to give other ids than `tokenizers` (the part is then by the latter).
     """
-    folder = unit.tokenizer.open_folder()  # a fresh encoder for each part: their caches of words only grow
+    folder = unit.tokenizer.open_folder()
     encoder: BatchEncoder = PlainBatchEncoder(Encoder(folder)) if unit.is_plain else open_batch_encoder(folder)
     try:
         return {**_encode(files, unit, encoder), "encoders_differ": 0}

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pretrain.artifact import Artifact
 from pretrain.errors import RecipeError, StageError
 from pretrain.pack.config import PackConfig
 from pretrain.pack.encoding import EncodeUnit, encode_part
@@ -36,10 +36,10 @@ _SPLITS = ("train", "validation")
 
 
 class IndexUnit(NamedTuple):
-    """The index to write, and the tokenizer that its token sizes come from."""
+    """The index to write, and the UTF-8 bytes of every token, (vocab_size,) int32."""
 
     packed: SequenceIndex
-    tokenizer: Artifact
+    token_bytes: NDArray[np.int32]
 
 
 def build(context: StageContext[PackConfig]) -> Stats:
@@ -68,7 +68,7 @@ def build(context: StageContext[PackConfig]) -> Stats:
             f"the train split has {index.splits['train'].tokens} tokens, less than one sequence of "
             f"{index.sequence_length}: bring more text, or lower pack.sequence_length"
         )
-    context.run_units([("index", IndexUnit(index, context.inputs["tokenizer"]))], write_index, label="index")
+    context.run_units([("index", IndexUnit(index, encoder.token_bytes()))], write_index, label="index")
     if context.config.export_parquet:
         context.run_units(_export_units(index), export_part, label="parts exported")
     train, validation = (_token_counts(context, index, split) for split in _SPLITS)
@@ -85,7 +85,7 @@ def write_index(files: UnitFiles, unit: IndexUnit) -> Stats:
     with files.create(INDEX_PATH) as output:
         output.path.write_text(unit.packed.model_dump_json(indent=1) + "\n", encoding="utf-8")
     with files.create(TOKEN_BYTES_PATH) as output, output.path.open("wb") as file:
-        np.save(file, Encoder(unit.tokenizer.open_folder()).token_bytes())
+        np.save(file, unit.token_bytes)
     return {}
 
 
