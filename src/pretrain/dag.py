@@ -109,7 +109,7 @@ NODES = (
     Node("train", _of(pack="pack", init="init"), reads_seed=True),
     Node("eval", _eval_inputs, reads_seed=True),
 )
-_WITH_VIEW = ("dedup", "pack", "init")
+_WITH_VIEW = ("dedup", "pack", "init", "tokenizer")
 _WITH_ESTIMATE = ("dedup", "init")
 _BY_NAME = {node.name: node for node in NODES}
 

@@ -91,3 +91,14 @@ def test_batches_hold_about_a_mebibyte_and_keep_the_order():
         ["3000000"],
         ["5", "6"],
     ]
+
+
+def test_a_unigram_model_does_not_read_special_tokens_in_text(tmp_path):
+    vocab = [("<unk>", 0.0), ("</s>", 0.0), ("<", -3.0), ("/", -3.0), ("s", -3.0), (">", -3.0)]
+    tokenizer = Tokenizer(models.Unigram(vocab, unk_id=0))
+    tokenizer.add_special_tokens(["<unk>", "</s>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    encoder = Encoder(tmp_path)
+    assert encoder.encode(["</s>", "s<unk>"]) == [[2, 3, 4, 5], [4, 2, 0, 5]]
+    assert (encoder.eos_token_id, encoder.decode([4, 1]), encoder.vocab_size) == (1, "s </s>", 6)

@@ -43,6 +43,14 @@ def test_a_dumped_config_is_read_again():
         ({"train": {"vocab_size": 258}}, "at least 256 bytes \\+ 3 special tokens"),
         ({"train": {"vocab_size": 300}, "bos_token": "<|eos|>"}, "special tokens must differ"),
         ({"train": {"vocab_size": 300, "special_tokens": ["<|pad|>"]}}, "special tokens must differ"),
+        ({"train": {"vocab_size": 300}, "revision": "0" * 40}, "belong to `import`"),
+        ({"import": "o/n", "revision": "main"}, "'main' is no commit \\(40 hex digits\\)"),
+        ({"import": "./o/n", "revision": "0" * 40}, "is no id of a hub"),
+        ({"import": "x", "tiktoken": {}}, "exactly one of `encoding: cl100k_base`"),
+        ({"import": "x", "tiktoken": {"encoding": "gpt2", "special_tokens": ["<x>"]}}, "an encoding has its own"),
+        ({"import": "x", "tiktoken": {"pattern": "gpt2", "special_tokens": ["<x>", "<x>"]}}, "must differ"),
+        ({"import": "x", "tiktoken": {"encoding": "gpt5"}}, "Input should be 'gpt2'"),
+        ({"import": "x", "tiktoken": {"pattern": "gpt2"}, "sentencepiece": {}}, "give one of"),
     ],
 )
 def test_a_wrong_recipe_is_named(values, message):

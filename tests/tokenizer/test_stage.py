@@ -66,6 +66,7 @@ def test_the_validation_split_is_measured(tmp_path):
         "bytes_per_token": round(num_bytes / num_tokens, 4),
         "bytes_per_token_by_source": {"docs": round(num_bytes / num_tokens, 4)},
         "round_trip_failures": 0,
+        "round_trip_failure_ids": [],
         "unused_tokens": 277 - len(used),
     }
 

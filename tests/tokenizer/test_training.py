@@ -76,6 +76,14 @@ def test_a_special_token_that_is_ordinary_text_is_refused(name):
         train_bpe(iter(["(eos) an eos"] * 9), TrainTokenizerConfig(vocab_size=300), [name])
 
 
+def test_the_order_of_texts_and_parts_changes_nothing(tmp_path):
+    texts = [f"{word} {index % 7} naïve 语言 the theory" for index, word in enumerate("abcdefgh" * 30)]
+    parts = [write_part(tmp_path / f"{part}.parquet", texts[part::3]) for part in range(3)]
+    config = TrainTokenizerConfig(vocab_size=290)
+    trained = {train_bpe(sample_texts(order, 10**9), config, SPECIAL).to_str() for order in (parts, parts[::-1])}
+    assert len(trained) == 1
+
+
 def test_a_sample_is_chosen_by_id_whatever_the_parts(tmp_path):
     texts = [f"{index:05d}" + "x" * 995 for index in range(500)]
     whole = [write_part(tmp_path / "whole.parquet", texts)]

@@ -31,6 +31,7 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = load_plain_tokenizer(folder / "tokenizer.json")
+        self._for_text = without_special_pieces(self.tokenizer)
         self._config_path = folder / "tokenizer_config.json"
 
     @cached_property
@@ -55,7 +56,7 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The token ids of each text."""
-        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        encodings = self._for_text.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -102,6 +103,23 @@ def load_plain_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def without_special_pieces(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer for text alone: its unigram model does not find the special tokens by their spelling.
+
+    A unigram model looks up every entry of its vocabulary in the text, `</s>` as well as words. Ids stay as they are.
+    """
+    definition = json.loads(tokenizer.to_str())
+    model = definition["model"]
+    special = {token["id"] for token in definition["added_tokens"] if token["special"]}
+    if model["type"] != "Unigram" or not any(token_id < len(model["vocab"]) for token_id in special):
+        return tokenizer
+    for token_id in special:
+        if token_id < len(model["vocab"]):
+            model["vocab"][token_id][0] = ""  # no text has a piece of no characters
+    definition["added_tokens"] = [token for token in definition["added_tokens"] if not token["special"]]
+    return Tokenizer.from_str(json.dumps(definition))
 
 
 def special_token(config: dict[str, Any], role: str) -> str | None:

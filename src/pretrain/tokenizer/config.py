@@ -1,14 +1,17 @@
 """The `tokenizer` part of a recipe."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from pretrain.config import Config, Location
 
-VERSION: int = 1
+VERSION: int = 2
 
 _NUM_BYTES = 256
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _TRAINED_ROLES = {"bos_token": "<|bos|>", "eos_token": "<|eos|>", "pad_token": "<|pad|>"}
 
 
@@ -35,6 +38,42 @@ class TrainTokenizerConfig(Config):
     )
 
 
+class TiktokenConfig(Config):
+    """What a file of tiktoken ranks does not say. Either `encoding`, or `pattern` and `special_tokens`."""
+
+    encoding: Literal["gpt2", "r50k_base", "cl100k_base", "o200k_base", "llama3"] | None = Field(
+        default=None, description="A published encoding: its pattern and special tokens; the file must be its own"
+    )
+    pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How text is split before it is merged: the name of an encoding, or a regular expression",
+    )
+    special_tokens: tuple[str, ...] = Field(
+        default=(), description="Special tokens beside `pattern`; their ids follow the last rank, in this order"
+    )
+
+    @model_validator(mode="after")
+    def _check_one_way(self) -> "TiktokenConfig":
+        if (self.encoding is None) == (self.pattern is None):
+            raise ValueError("give exactly one of `encoding: cl100k_base` and `pattern: cl100k_base`")
+        if self.encoding is not None and self.special_tokens:
+            raise ValueError("special_tokens: an encoding has its own; write `pattern` instead of `encoding`")
+        if len(set(self.special_tokens)) < len(self.special_tokens):
+            raise ValueError("special_tokens must differ from each other")
+        return self
+
+
+class SentencePieceConfig(Config):
+    """How a SentencePiece model is converted."""
+
+    normalizer: Literal["exact", "precompiled"] = Field(
+        default="exact",
+        description="`exact` refuses a model with character rules (nmt_nfkc, ...); `precompiled` takes the "
+        "tokenizers library's reading of them, as transformers does, which composes some letters otherwise",
+    )
+
+
 class TokenizerConfig(Config):
     """Exactly one of `train` and `import`, and the names of the special tokens."""
 
@@ -42,8 +81,14 @@ class TokenizerConfig(Config):
     import_: Annotated[str | None, Location()] = Field(
         default=None,
         alias="import",
-        description="A folder with tokenizer.json or such a file, relative to the recipe; its content counts",
+        description="A file or folder, relative to the recipe: tokenizer.json, vocab.json and merges.txt, a "
+        "SentencePiece .model or tiktoken ranks; its content counts. With `revision`: the id of a hub's repository",
     )
+    revision: str | None = Field(
+        default=None, description="The commit of a hub's repository, 40 hex digits; a branch or tag can move"
+    )
+    tiktoken: TiktokenConfig | None = Field(default=None, description="Required for tiktoken ranks, and only there")
+    sentencepiece: SentencePieceConfig | None = Field(default=None, description="SentencePiece models only")
     bos_token: str | None = Field(
         default=None,
         min_length=1,
@@ -64,6 +109,7 @@ class TokenizerConfig(Config):
     def _check_one_way(self) -> "TokenizerConfig":
         if (self.train is None) == (self.import_ is None):
             raise ValueError("give exactly one of `train: {vocab_size: 4096}` and `import: path`")
+        self._check_import()
         if self.train is not None:
             names = [*self.special_roles().values(), *self.train.special_tokens]
             if len(set(names)) < len(names):
@@ -71,6 +117,18 @@ class TokenizerConfig(Config):
             if self.train.vocab_size < _NUM_BYTES + len(names):
                 raise ValueError(f"vocab_size must be at least {_NUM_BYTES} bytes + {len(names)} special tokens")
         return self
+
+    def _check_import(self) -> None:
+        if self.import_ is None and (self.revision or self.tiktoken or self.sentencepiece):
+            raise ValueError("revision, tiktoken and sentencepiece belong to `import`; leave them out")
+        if self.tiktoken is not None and self.sentencepiece is not None:
+            raise ValueError("give one of tiktoken and sentencepiece: a file is of one kind")
+        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"revision: {self.revision!r} is no commit (40 hex digits); pin one, since a branch can move"
+            )
+        if self.revision is not None and not _HUB_ID.fullmatch(str(self.import_)):
+            raise ValueError(f"revision: {self.import_!r} is no id of a hub (owner/name); a local path has no revision")
 
     def special_roles(self) -> dict[str, str]:
         """Special tokens by role (`bos_token`, ...): all three when trained, those given when imported."""

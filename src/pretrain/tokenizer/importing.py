@@ -1,93 +1,78 @@
-"""Bringing a tokenizer from outside: its tokenizer.json byte for byte, its special tokens named."""
+"""Bringing a tokenizer from outside as a Hugging Face folder, its special tokens named."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
 from pretrain.errors import InputError
 from pretrain.external import ExternalInput, require_unchanged
-from pretrain.sequences.encoder import load_plain_tokenizer, special_token
+from pretrain.sequences.encoder import Encoder, load_plain_tokenizer, special_token
 from pretrain.stage import Stats, UnitFiles
 from pretrain.temporary import temporary_folder
-from pretrain.tokenizer.inputs import CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE
+from pretrain.tokenizer.converting import GENERIC_CLASS, ROLES, Options, huggingface_files
+from pretrain.tokenizer.hub import hub_contents
+from pretrain.tokenizer.inputs import CONFIG_FILE, HUB_PREFIX, TOKENIZER_FILE
+from pretrain.tokenizer.probe import PROBE
 from pretrain.tokenizer.saving import copy_folder
-
-_ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
-
-_PROBE = " A naïve café:\n\n\tdef f(x_1): return 3.14 * x_1  # 漢字 🙂"
-
-# transformers' class for any tokenizer.json; used where the outside folder names none.
-_GENERIC_CLASS = "PreTrainedTokenizerFast"
 
 
 class ImportUnit(NamedTuple):
-    """The outside files, and the special tokens that the recipe names by role."""
+    """The outside files, and what the recipe says of them."""
 
     imported: ExternalInput
-    special_roles: dict[str, str]
+    options: Options
 
 
 def write_imported(files: UnitFiles, unit: ImportUnit) -> Stats:
     """Unit: writes the imported tokenizer as a Hugging Face folder under `data/`.
 
     Raises:
-        InputError: it cannot be loaded, a special token is not in its vocabulary, or a file changed
-            meanwhile.
+        InputError: it cannot be loaded or converted, a special token is not in its vocabulary or is what text is
+            encoded to, or a file changed meanwhile.
+        StageError: the hub cannot be reached.
     """
-    contents = {file.name: require_unchanged(file).read_bytes() for file in unit.imported.files}
-    config = merged_config(contents, unit.special_roles)
+    outside = unit.imported.files
+    if outside[0].location.startswith(HUB_PREFIX):
+        contents = hub_contents(outside[0])
+    else:
+        contents = {file.name: require_unchanged(file).read_bytes() for file in outside}
     with temporary_folder() as folder:
-        for file_name, data in contents.items():
-            (folder / file_name).write_bytes(data)
-        (folder / SPECIAL_TOKENS_FILE).unlink(missing_ok=True)  # merged into the config
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        _require_usable(folder, config)
+        for name, data in huggingface_files(contents, unit.options).items():
+            (folder / name).write_bytes(data)
+        _require_usable(folder)
         copy_folder(files, folder)
     return {}
 
 
-def merged_config(contents: Mapping[str, bytes], special_roles: Mapping[str, str]) -> dict[str, Any]:
-    """The tokenizer_config.json to write: the outside one, special_tokens_map.json and the recipe merged.
-
-    Code that the outside folder refers to (`auto_map`) is left out: nothing from outside is executed.
-
-    Raises:
-        InputError: a file is not a JSON object.
-    """
-    config = _json_object(contents, CONFIG_FILE)
-    special = _json_object(contents, SPECIAL_TOKENS_FILE)
-    for role in _ROLES:
-        token = special_roles.get(role) or special_token(config, role) or special_token(special, role)
-        if token is not None:
-            config[role] = token
-    config.pop("auto_map", None)
-    config.setdefault("tokenizer_class", _GENERIC_CLASS)
-    return config
-
-
-def _json_object(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:
-    try:
-        value = json.loads(contents.get(name, b"{}"))
-    except ValueError as error:
-        raise InputError(f"tokenizer.import: {name} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"tokenizer.import: {name} holds {type(value).__name__}, not a JSON object")
-    return value
-
-
-def _require_usable(folder: Path, config: Mapping[str, Any]) -> None:
+def _require_usable(folder: Path) -> None:
     plain = load_plain_tokenizer(folder / TOKENIZER_FILE)
-    for role in _ROLES:
-        token = special_token(dict(config), role)
+    config = json.loads((folder / CONFIG_FILE).read_bytes())
+    for role in ROLES:
+        token = special_token(config, role)
         if token is not None and plain.token_to_id(token) is None:
             raise InputError(
                 f"tokenizer.import: {role} {token!r} is not in the vocabulary "
                 f"of {plain.get_vocab_size()} tokens; set tokenizer.{role} to a token that is"
             )
+    _require_plain_specials(folder, special_token(config, "unk_token"))
     _require_same_ids(folder, plain)
+
+
+def _require_plain_specials(folder: Path, unk_token: str | None) -> None:
+    """Text that spells a special token must not become it."""
+    encoder = Encoder(folder)
+    special = {token.content: id for id, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
+    unknown = {special.get(unk_token or ""), special.get("<unk>"), special.get("[UNK]")}  # may stand for any character
+    texts = [text for token in special for text in (token, f"a{token}b", f"a {token} b", f"\n{token}\n")]
+    bad = set(special.values()) - unknown
+    for text, ids in zip(texts, encoder.encode(texts), strict=True):
+        if bad.intersection(ids):
+            raise InputError(
+                f"tokenizer.import: the text {text!r} is encoded to the special token itself; whoever writes it in a "
+                "document would end or begin documents. Import a tokenizer whose model keeps special tokens apart"
+            )
 
 
 def _require_same_ids(folder: Path, plain: Tokenizer) -> None:
@@ -98,11 +83,12 @@ def _require_same_ids(folder: Path, plain: Tokenizer) -> None:
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise InputError(
             f"tokenizer.import: transformers cannot load it: {error}. Set tokenizer_class in its "
-            f"tokenizer_config.json to {_GENERIC_CLASS}, or name the tokenizer.json file alone"
+            f"tokenizer_config.json to {GENERIC_CLASS}, or name the tokenizer.json file alone"
         ) from error
     # Some classes of transformers build a tokenizer of their own; pack uses tokenizer.json.
-    if loaded.encode(_PROBE, add_special_tokens=False) != plain.encode(_PROBE, add_special_tokens=False).ids:
-        raise InputError(
-            f"tokenizer.import: transformers loads it as {type(loaded).__name__}, which gives other ids "
-            "than its tokenizer.json; name that file alone, and the special tokens in the recipe"
-        )
+    for text in PROBE:
+        if loaded.encode(text, add_special_tokens=False) != plain.encode(text, add_special_tokens=False).ids:
+            raise InputError(
+                f"tokenizer.import: transformers loads it as {type(loaded).__name__}, which gives other ids "
+                f"than its tokenizer.json for {text[:40]!r}; name that file alone, and the special tokens in the recipe"
+            )

@@ -9,9 +9,10 @@ import numpy as np
 from pretrain.sequences.encoder import Encoder
 from pretrain.stage import StageContext, Stats, part_name, sum_stats
 from pretrain.tokenizer.config import TokenizerConfig
+from pretrain.tokenizer.converting import Options
 from pretrain.tokenizer.importing import ImportUnit, write_imported
 from pretrain.tokenizer.inputs import IMPORTED
-from pretrain.tokenizer.measuring import MeasureUnit, measure_part
+from pretrain.tokenizer.measuring import NUM_EXAMPLES, MeasureUnit, measure_part
 from pretrain.tokenizer.training import TrainUnit, write_trained
 
 
@@ -20,10 +21,10 @@ def build(context: StageContext[TokenizerConfig]) -> Stats:
 
     Returns:
         `vocab_size` (one more than the largest id), and over the validation split: `documents`, `bytes`,
-        `tokens`, `bytes_per_token` (null when there is no token), `bytes_per_token_by_source`,
+        `validation_tokens`, `bytes_per_token` (null when there is no token), `bytes_per_token_by_source`,
         `round_trip_failures` (documents that decode to another text; 0 for a byte-level tokenizer without a
-        normaliser) and `unused_tokens` (entries of the vocabulary, special tokens aside, that no document
-        used).
+        normaliser), `round_trip_failure_ids` (of up to 3 of them) and `unused_tokens` (entries of the vocabulary,
+        special tokens aside, that no document used).
 
     Raises:
         InputError: the imported tokenizer cannot be used.
@@ -36,7 +37,7 @@ def build(context: StageContext[TokenizerConfig]) -> Stats:
         train = TrainUnit(shard, config.train, roles)
         context.run_units([("tokenizer", train)], write_trained, label="tokenizers trained")
     else:
-        imported = ImportUnit(context.external[IMPORTED], roles)
+        imported = ImportUnit(context.external[IMPORTED], Options.of(config))
         context.run_units([("tokenizer", imported)], write_imported, label="tokenizers imported")
     return _measure(context)
 
@@ -63,6 +64,7 @@ def _measure(context: StageContext[TokenizerConfig]) -> Stats:
         "bytes_per_token": _ratio(sum(sizes.values()), sum(tokens.values())),
         "bytes_per_token_by_source": {source: _ratio(sizes[source], tokens[source]) for source in sizes},
         "round_trip_failures": measured.get("round_trip_failures", 0),
+        "round_trip_failure_ids": list(measured.get("round_trip_failure_ids", {}))[:NUM_EXAMPLES],
         "unused_tokens": int((is_text & ~is_used).sum()),
     }
 
