@@ -5,6 +5,7 @@ The files lie under `scratch/` and are mapped, so that a corpus of any size is p
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -106,34 +107,42 @@ def _traits(group: pa.Table, sources: dict[str, int]) -> NDArray[np.void]:
     return traits
 
 
+class RecordFile(NamedTuple):
+    """Where the records of an input part lie on this machine; `traits` is None where nothing asks about them."""
+
+    hashes: Path
+    traits: Path | None
+    sources: tuple[str, ...]
+    first_arrival: int
+
+    def map(self) -> Records:
+        """The records, mapped."""
+        hashes = np.load(self.hashes, mmap_mode="r", allow_pickle=False)
+        traits = None if self.traits is None else np.load(self.traits, mmap_mode="r", allow_pickle=False)
+        return Records(hashes, traits, self.sources, self.first_arrival)
+
+
 class RecordFiles(Sequence[Records]):
     """The records of all input parts, mapped anew each time one is asked for: none stays in memory."""
 
-    def __init__(self, files: UnitFiles, parts: Sequence[tuple[str, Sequence[str], int]]) -> None:
-        """`parts` has the name, the sources and the first arrival of each, as `read_records` takes them."""
+    def __init__(self, files: Sequence[RecordFile]) -> None:
         self._files = files
-        self._parts = parts
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._files)
 
     @overload
     def __getitem__(self, index: int) -> Records: ...
     @overload
     def __getitem__(self, index: slice) -> "RecordFiles": ...
     def __getitem__(self, index: int | slice) -> "Records | RecordFiles":
-        if isinstance(index, slice):
-            return RecordFiles(self._files, self._parts[index])
-        return read_records(self._files, *self._parts[index])
+        return RecordFiles(self._files[index]) if isinstance(index, slice) else self._files[index].map()
 
 
-def read_records(files: UnitFiles, name: str, sources: Sequence[str], first_arrival: int) -> Records:
-    """The records of an input part, mapped; an empty list of sources says that it has no traits."""
-    hashes = np.load(files.scratch(f"{name}.hashes.npy"), mmap_mode="r", allow_pickle=False)
-    traits = None
-    if sources:
-        traits = np.load(files.scratch(f"{name}.traits.npy"), mmap_mode="r", allow_pickle=False)
-    return Records(hashes, traits, tuple(sources), first_arrival)
+def find_records(files: UnitFiles, name: str, sources: Sequence[str], first_arrival: int) -> RecordFile:
+    """The records of an input part, as `write_records` named them; no sources say that there are no traits."""
+    traits = files.scratch(f"{name}.traits.npy") if sources else None
+    return RecordFile(files.scratch(f"{name}.hashes.npy"), traits, tuple(sources), first_arrival)
 
 
 def _save(files: UnitFiles, path: str, array: np.ndarray) -> None:

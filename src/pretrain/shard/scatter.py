@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pretrain.artifact import Artifact, PartRecord
 from pretrain.documents import DOCUMENT_SCHEMA, LEDGER_SCHEMA, TableWriter, ledger_writer
 from pretrain.shard.plan import Placement, ShardPlan, draws
-from pretrain.shard.records import Records, read_records
+from pretrain.shard.records import Records, find_records
 from pretrain.stage import Stats, UnitFiles
 
 SCATTER_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("order", pa.uint64(), nullable=False))
@@ -32,7 +32,7 @@ NOT_DRAWN = "mixture_not_drawn"
 class ScatterUnit(NamedTuple):
     """One input part whose rows go to `path`, and those of documents that are not kept to `ledger_path`, if any.
 
-    records_name, sources, first_arrival: as `read_records` takes them.
+    records_name, sources, first_arrival: as `find_records` takes them.
     """
 
     artifact: Artifact
@@ -55,7 +55,7 @@ class _Buffer(NamedTuple):
 
 def scatter_rows(files: UnitFiles, unit: ScatterUnit) -> Stats:
     """Writes an input part's rows in batches of one target each: their `targets`, and `counts` by source."""
-    records = read_records(files, unit.records_name, unit.sources, unit.first_arrival)
+    records = find_records(files, unit.records_name, unit.sources, unit.first_arrival).map()
     placement = unit.plan.rules.place(records)
     targets = unit.plan.targets(placement)
     starts = np.concatenate([[0], np.cumsum(placement.copies)])

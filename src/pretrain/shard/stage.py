@@ -29,7 +29,7 @@ from pretrain.shard.plan import (
     split_sizes,
     validation_threshold,
 )
-from pretrain.shard.records import Keys, RecordFiles, Records, RecordsUnit, write_records
+from pretrain.shard.records import Keys, RecordFile, RecordFiles, Records, RecordsUnit, find_records, write_records
 from pretrain.shard.scatter import ScatterUnit, scatter_rows
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles, part_name
 
@@ -74,17 +74,17 @@ def _read_ids(context: StageContext[ShardConfig]) -> _Input:
     ]
     receipts = context.run_units(units, write_records, label="parts hashed")
     files = UnitFiles(context.store, context.artifact_key)
-    of_parts: list[tuple[str, list[str], int]] = []
+    records: list[RecordFile] = []
     num_documents = row_bytes = 0
     for (_, unit), receipt in zip(units, receipts, strict=True):
-        of_parts.append((unit.name, receipt.stats["sources"], num_documents))
+        records.append(find_records(files, unit.name, receipt.stats["sources"], num_documents))
         num_documents += receipt.stats["documents_in"]
         row_bytes += receipt.stats["row_bytes"]
     if not num_documents:
         raise StageError(
             f"no document reached shard: {documents.key} holds none; loosen the rules before it, or check the sources"
         )
-    return _Input(parts, RecordFiles(files, of_parts), row_bytes / num_documents)
+    return _Input(parts, RecordFiles(records), row_bytes / num_documents)
 
 
 def _is_mixed(config: ShardConfig) -> bool:
