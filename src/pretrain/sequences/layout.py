@@ -36,13 +36,15 @@ class ConcatLayout:
         """As in `Layout`."""
         first = position * self._length
         stop = min(first + self._length, self._starts[-1])
-        cuts = [first]
+        cuts = [np.array([first], np.int64)]
         for shard in range(bisect_right(self._starts, first) - 1, bisect_left(self._starts, stop)):
             borders, base = self._borders[shard], self._starts[shard]
-            inside = borders[np.searchsorted(borders, first - base, "right") : np.searchsorted(borders, stop - base)]
-            cuts += (inside + base).tolist()
-        starts = np.unique(np.array(cuts, np.int64))  # documents without a token begin where the next one does
-        return np.stack([starts, np.diff(starts, append=stop)], axis=1)
+            inside = borders[borders.searchsorted(first - base, "right") : borders.searchsorted(stop - base)]
+            cuts.append(inside + base)
+        starts = np.concatenate(cuts)
+        found = np.empty((len(starts), 2), np.int64)
+        found[:, 0], found[:-1, 1], found[-1, 1] = starts, starts[1:] - starts[:-1], stop - starts[-1]
+        return found[found[:, 1] > 0]  # a document without a token begins where the next one does
 
 
 class ListedLayout:

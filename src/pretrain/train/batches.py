@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -24,15 +25,22 @@ def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any])
     There is no `attention_mask`: one of all ones makes transformers drop the mask that keeps packed documents apart,
     without a word (huggingface/transformers#46634).
     """
-    tokens = torch.from_numpy(sequences.batch(positions))
+    rows = sequences.batch(positions)
+    tokens = torch.from_numpy(rows)
     if not sequences.index.needs_documents:
         return {"input_ids": tokens, "labels": tokens}
-    position_ids, document_ids = (torch.from_numpy(array) for array in sequences.documents(positions))
-    labels = tokens.masked_fill(document_ids < 0, IGNORED)
+    position_ids, document_ids = sequences.documents(positions)
+    # By numpy: torch would start threads for it, in a loader's worker beside those that train.
+    labels = np.where(document_ids < 0, IGNORED, rows)
     if not sequences.index.isolate_documents:
-        return {"input_ids": tokens, "labels": labels}
-    labels = labels.masked_fill(position_ids == 0, IGNORED)
-    return {"input_ids": tokens, "labels": labels, "position_ids": position_ids, _DOCUMENT_IDS: document_ids}
+        return {"input_ids": tokens, "labels": torch.from_numpy(labels)}
+    labels[position_ids == 0] = IGNORED
+    return {
+        "input_ids": tokens,
+        "labels": torch.from_numpy(labels),
+        "position_ids": torch.from_numpy(position_ids),
+        _DOCUMENT_IDS: torch.from_numpy(document_ids),
+    }
 
 
 def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
