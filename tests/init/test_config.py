@@ -6,8 +6,12 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from pretrain.init.config import ArchitectureConfig, InitConfig
+from pretrain.dag import node, stages_of
+from pretrain.init.architecture import ArchitectureConfig
+from pretrain.init.config import InitConfig
+from pretrain.recipe import parse_recipe
 from tests.init.tiny_models import ARCHITECTURE
+from tests.tiny import tiny_values
 
 
 def test_defaults_and_round_trip():
@@ -85,6 +89,14 @@ def test_a_wrong_start_is_refused(config, message):
         ([{"op": "drop_layers", "layers": [1], "num_layers": 1}], "exactly one of `layers`"),
         ([{"op": "upscale_depth", "overlap": 8}], "overlap is 8, but the model has 8 layers: give 0 to 7"),
         ([{"op": "upscale_depth", "overlap": -1}], "greater than or equal to 0"),
+        ([{"op": "expand_blocks", "num_groups": 3}], "num_groups is 3, which does not divide the model's 8 layers"),
+        ([{"op": "drop_layers", "num_layers": 8, "strategy": "block_influence"}], "is 8, but the model has 8 layers"),
+        ([{"op": "drop_layers", "num_layers": 2, "num_sequences": 4}], "num_sequences goes with strategy"),
+        ([{"op": "untie"}], "operations.0: untie: the embeddings are not tied"),
+        ([{"op": "tie"}, {"op": "tie"}], "operations.1: tie: the embeddings are tied already"),
+        ([{"op": "resize_vocab"}], r"operations.0: resize_vocab needs a checkpoint \(`from`\)"),
+        ([{"op": "cast", "dtype": "float16"}], "'float32' or 'bfloat16'"),
+        ([{"op": "random", "scheme": "xavier"}], "'hf' or 'scaled'"),
         (  # each operation is checked against the layers that those before it leave
             [{"op": "drop_layers", "num_layers": 6}, {"op": "upscale_depth", "overlap": 2}],
             "operations.1: .*the model has 2 layers",
@@ -103,3 +115,21 @@ def test_reading_the_config_imports_no_heavy_library():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("changed", "inputs"),
+    [
+        ({}, {"tokenizer": "tokenizer"}),
+        ({"validation_sequences": 8}, {"tokenizer": "tokenizer", "pack": "pack"}),
+        ({"operations": [{"op": "drop_layers", "num_layers": 1}]}, {"tokenizer": "tokenizer"}),
+        (
+            {"operations": [{"op": "drop_layers", "num_layers": 1, "strategy": "block_influence"}]},
+            {"tokenizer": "tokenizer", "pack": "pack"},
+        ),
+    ],
+)
+def test_pack_is_an_input_only_where_something_is_measured(changed, inputs):
+    recipe = parse_recipe(tiny_values(init=changed))
+    assert node("init").inputs(recipe) == inputs
+    assert ("pack" in stages_of(recipe, until="init")) == ("pack" in inputs)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pretrain.init.operations.base import reorder_layers
 from pretrain.init.operations.drop_layers import DropLayers
+from pretrain.init.operations.expand_blocks import ExpandBlocks
 from pretrain.init.operations.upscale_depth import UpscaleDepth
 from pretrain.init.tensors import Constant
 
@@ -18,6 +19,13 @@ from pretrain.init.tensors import Constant
         (DropLayers(num_layers=2, strategy="first"), 5, [2, 3, 4]),
         (DropLayers(num_layers=2, strategy="last"), 5, [0, 1, 2]),
         (DropLayers(num_layers=2, strategy="middle"), 5, [0, 3, 4]),
+        (DropLayers(num_layers=4, strategy="uniform"), 12, [0, 2, 3, 5, 6, 8, 9, 11]),
+        (DropLayers(num_layers=2, strategy="uniform"), 12, [0, 1, 2, 4, 5, 6, 7, 8, 10, 11]),
+        (DropLayers(num_layers=1, strategy="uniform"), 3, [0, 2]),
+        (DropLayers(num_layers=4, strategy="uniform"), 5, [2]),
+        (ExpandBlocks(num_groups=2), 4, [0, 1, 1, 2, 3, 3]),
+        (ExpandBlocks(num_groups=1, num_copies=2), 2, [0, 1, 1, 1]),
+        (ExpandBlocks(num_groups=3), 3, [0, 0, 1, 1, 2, 2]),
         (
             UpscaleDepth(overlap=4),
             12,
@@ -30,6 +38,20 @@ from pretrain.init.tensors import Constant
 def test_layer_order(operation, num_layers, order):
     assert operation.layer_order(num_layers) == order
     assert operation.num_layers_after(num_layers) == len(order)
+
+
+@given(st.integers(2, 60), st.data())
+def test_uniform_drops_one_layer_of_each_equal_piece(num_layers, data):
+    count = data.draw(st.integers(1, num_layers - 1))
+    kept = DropLayers(num_layers=count, strategy="uniform").layer_order(num_layers)
+    dropped = sorted(set(range(num_layers)) - set(kept))
+    assert len(dropped) == count
+    pieces = [(index * num_layers / count, (index + 1) * num_layers / count) for index in range(count)]
+    assert all(first <= layer + 0.5 < last + 0.5 for layer, (first, last) in zip(dropped, pieces, strict=True))
+
+
+def test_llama_pro_goes_from_32_to_40_layers():
+    assert ExpandBlocks(num_groups=8).num_layers_after(32) == 40
 
 
 def test_solar_goes_from_32_to_48_layers():

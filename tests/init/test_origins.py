@@ -14,7 +14,7 @@ from pretrain.filehash import FileHashes
 from pretrain.init.config import InitConfig
 from pretrain.init.inputs import external_inputs
 from pretrain.stage import UnitFiles
-from pretrain.store import LocalStore
+from pretrain.store import LocalStore, open_store
 from tests.init.hub_server import COMMIT, REPOSITORY, hub
 from tests.init.models import weights
 from tests.init.tiny_models import byte_tokenizer, run_init, save_checkpoint
@@ -28,9 +28,8 @@ def fingerprint(tmp_path, values):
     return found.fingerprint
 
 
-def put_artifact(tmp_path, stage, source):
+def put_artifact(store, stage, source):
     """The artifact `<stage>/<FINGERPRINT>` of a folder, beside files that are no part of the model."""
-    store = LocalStore(tmp_path / "store")
     files = UnitFiles(store, f"{stage}/{FINGERPRINT}")
     for path in sorted(source.iterdir()):
         with files.create(f"data/{path.name}") as output:
@@ -48,7 +47,7 @@ def put_artifact(tmp_path, stage, source):
 @pytest.mark.parametrize("stage", ["train", "init"])
 def test_an_artifact_is_the_model_that_it_holds(tmp_path, stage):
     model = save_checkpoint(tmp_path / "source")
-    put_artifact(tmp_path, stage, tmp_path / "source")
+    put_artifact(LocalStore(tmp_path / "store"), stage, tmp_path / "source")
     folder, stats = run_init(tmp_path, {"from": f"{stage}/{FINGERPRINT}"})
     expected = model.state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(folder).items())
@@ -57,9 +56,22 @@ def test_an_artifact_is_the_model_that_it_holds(tmp_path, stage):
 
 def test_an_artifact_and_a_copy_of_its_folder_are_the_same_checkpoint(tmp_path):
     save_checkpoint(tmp_path / "source")
-    put_artifact(tmp_path, "train", tmp_path / "source")
+    put_artifact(LocalStore(tmp_path / "store"), "train", tmp_path / "source")
     by_name, by_path = ({"from": value} for value in (f"train/{FINGERPRINT}", "source"))
     assert fingerprint(tmp_path, by_name) == fingerprint(tmp_path, by_path)
+
+
+def test_an_artifact_of_a_remote_store_is_the_same_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path / "cache"))
+    model = save_checkpoint(tmp_path / "source")
+    byte_tokenizer().save_pretrained(tmp_path / "source")
+    store = open_store(f"memory://{tmp_path.name}")
+    put_artifact(store, "train", tmp_path / "source")
+    config = {"from": f"train/{FINGERPRINT}", "operations": [{"op": "resize_vocab"}]}
+    folder, stats = run_init(tmp_path, config, store=store)
+    expected = model.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(folder).items())
+    assert stats["sources"]["model:from"] == fingerprint(tmp_path, {**config, "from": "source"})
 
 
 def test_an_artifact_that_is_not_there_is_named(tmp_path):

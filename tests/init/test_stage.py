@@ -1,16 +1,18 @@
 """The init stage: from a recipe to one Hugging Face folder, checked against transformers itself."""
 
 import json
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from pretrain.errors import InputError, RecipeError
 from pretrain.filehash import sha256_of_file
 from pretrain.init import plan as plan_module
 from pretrain.runner import LocalRunner
+from tests.init.models import load, weights
 from tests.init.tiny_models import (
     ARCHITECTURE,
     VOCAB_SIZE,
@@ -23,14 +25,6 @@ from tests.init.tiny_models import (
 
 def hashes(folder):
     return {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())}
-
-
-def weights(folder):
-    return {name: tensor for path in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(path).items()}
-
-
-def load(folder):
-    return AutoModelForCausalLM.from_pretrained(folder).eval()
 
 
 def in_layer(tensors, layer):
@@ -72,6 +66,26 @@ def test_the_folder_is_complete_and_counted(tmp_path):
     layer = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64
     assert stats["flops_per_token"] == 6 * (8 * layer + VOCAB_SIZE * 32) + 12 * 8 * 32 * 64
     assert stats["flops_sequence_length"] == 64
+
+
+def test_the_manifest_tells_sources_and_what_training_takes(tmp_path):
+    save_checkpoint(tmp_path / "source")
+    operations = [{"op": "drop_layers", "num_layers": 2}, {"op": "expand_blocks", "num_groups": 1}]
+    _, stats = run_init(tmp_path, {"from": "source", "operations": operations})
+    layer = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64 + 2 * 32
+    parameters = 7 * layer + 32 + 2 * VOCAB_SIZE * 32
+    assert stats["parameters"] == parameters
+    assert stats["tokens_for_20x"] == 20 * parameters
+    memory = stats["training_memory_bytes"]
+    assert memory.pop("activations") > 0
+    assert memory == {"weights": 4 * parameters, "gradients": 4 * parameters, "optimizer_states": 8 * parameters}
+    size = {"vocab_size": VOCAB_SIZE, "num_hidden_layers": 7, "parameters": parameters}
+    assert stats["operations"] == [
+        {"op": "drop_layers", "dropped": [3, 4], **size, "num_hidden_layers": 6, "parameters": parameters - layer},
+        {"op": "expand_blocks", "layers": [0, 1, 2, 3, 4, 5, 5], "added": [6], **size},
+    ]
+    assert stats["sources"].keys() == {"tokenizer", "model:from"}
+    assert re.fullmatch("[0-9a-f]{32}", stats["sources"]["model:from"])
 
 
 def test_all_files_have_the_same_permissions(tmp_path):
@@ -132,7 +146,16 @@ def test_the_seed_changes_the_weights_and_nothing_else(tmp_path):
 
 
 def test_bytes_are_equal_in_other_processes(tmp_path):
-    config = {"architecture": ARCHITECTURE, "operations": [{"op": "upscale_depth", "overlap": 6}]}
+    operations = [
+        {"op": "random", "scheme": "scaled"},
+        {"op": "upscale_depth", "overlap": 6},
+        {"op": "expand_blocks", "num_groups": 2},
+        {"op": "cast", "dtype": "bfloat16"},
+        {"op": "resize_vocab"},
+    ]
+    save_checkpoint(tmp_path / "source", vocab_size=261)
+    byte_tokenizer(num_extra_tokens=2).save_pretrained(tmp_path / "source")
+    config = {"from": "source", "operations": operations}
     inline, _ = run_init(tmp_path, config, name="inline")
     with LocalRunner(2) as runner:
         spawned, _ = run_init(tmp_path, config, name="spawned", runner=runner)

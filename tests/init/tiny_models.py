@@ -14,7 +14,7 @@ from pretrain.init.inputs import external_inputs
 from pretrain.init.stage import build
 from pretrain.runner import InlineRunner
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles
-from pretrain.store import LocalStore
+from pretrain.store import LocalStore, Store
 
 SPECIAL_TOKENS = ["<s>", "</s>", "<pad>"]  # ids 0, 1, 2; then one token for each of the 256 bytes
 VOCAB_SIZE = 259
@@ -41,7 +41,7 @@ def byte_tokenizer(
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token=pad_token)
 
 
-def tokenizer_artifact(store: LocalStore, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Artifact:
+def tokenizer_artifact(store: Store, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Artifact:
     tokenizer.save_pretrained(folder)
     files = UnitFiles(store, "tokenizer/upstream")
     for path in sorted(folder.iterdir()):
@@ -79,9 +79,10 @@ def run_init(
     seed: int = 0,
     name: str = "made",
     pack: Artifact | None = None,
+    store: Store | None = None,
 ) -> tuple[Path, Stats]:
-    """Builds `init/<name>`; returns its data folder and its stats. `pack` is in the same store."""
-    store = LocalStore(tmp_path / "store")
+    """Builds `init/<name>`; returns its data folder and its stats."""
+    store = store or LocalStore(tmp_path / "store")
     parsed = InitConfig.model_validate(config)
     around = Surroundings(tmp_path, store, FileHashes(tmp_path / "hashes"))
     made = tokenizer_artifact(store, tokenizer or byte_tokenizer(), tmp_path / "tokenizer")
@@ -97,7 +98,9 @@ def run_init(
         progress=lambda done, total, text: None,
     )
     stats = build(context)
-    return store.root / "init" / name / "data", stats
+    parts = [file.path for receipt in context.receipts.values() for file in receipt.files]
+    folders = {store.local_file(f"init/{name}/{path}").parent for path in parts}
+    return folders.pop(), stats
 
 
 def receipts(tmp_path: Path, name: str = "made") -> list[Receipt]:

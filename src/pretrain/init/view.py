@@ -4,32 +4,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pretrain.artifact import Artifact
+from pretrain.modeling.parameters import KINDS
 
 _FACTS = ("dropped", "added", "scheme", "std", "seed", "dtype", "keep")
-_GIGA = 1e9
+_COMPONENTS = ("weights", "gradients", "optimizer_states", "activations")
 
 
 def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
     """Titles with lines: parameters by kind, operations, memory for training, and block influence where measured."""
     stats = artifact.manifest.stats
     total = stats["parameters"]
+    by_kind = {kind: stats["parameters_by_kind"][kind] for kind in KINDS}
     yield (
         "parameters",
         [
-            *(
-                f"{name:<12}{number:>16,}  {number / total:6.1%}"
-                for name, number in stats["parameters_by_kind"].items()
-            ),
-            f"{'all':<12}{total:>16,}  {stats['tokens_for_20x'] / _GIGA:,.2f} billion tokens are 20 for each",
+            *(f"{name:<18}{number:>16,}  {number / total:6.1%}" for name, number in by_kind.items()),
+            f"{'all':<18}{total:>16,}  20 tokens for each are {stats['tokens_for_20x']:,}",
         ],
     )
     memory = stats["training_memory_bytes"]
     yield (
         f"memory for training, one sequence of {stats['flops_sequence_length']:,} tokens in float32",
         [
-            *(f"{name:<18}{number / _GIGA:>10,.3f} GB" for name, number in memory.items()),
-            f"{'all':<18}{sum(memory.values()) / _GIGA:>10,.3f} GB",
-            f"{stats['flops_per_token'] / _GIGA:,.3f} GFLOPs a token, forward and backward",
+            *(f"{name:<18}{_megabytes(memory[name])}" for name in _COMPONENTS),
+            f"{'all':<18}{_megabytes(sum(memory.values()))}",
+            f"{stats['flops_per_token']:,} FLOPs a token, forward and backward",
         ],
     )
     if stats["operations"]:
@@ -45,6 +44,10 @@ def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
                 ],
             )
     yield "validation loss right after init", [_validation(stats)]
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:>16,.1f} MB"
 
 
 def _operation(entry: Mapping[str, Any]) -> str:
