@@ -39,6 +39,8 @@ def gather_part(files: UnitFiles, unit: GatherUnit) -> Stats:
                 pending = _write_row_groups(writer, pa.concat_tables([pending, rows]))
         _append(writer, pending)
         output.rows = writer.num_rows
+    del pending
+    pa.default_memory_pool().release_unused()  # else the next unit's peak comes on top of what this one keeps
     return {
         "documents_out": output.rows,
         "bytes_out": num_bytes,

@@ -72,6 +72,7 @@ def scatter_rows(files: UnitFiles, unit: ScatterUnit) -> Stats:
             rows = slice(int(starts[documents.start]), int(starts[documents.stop]))
             counts.add(buffer.table, placement.copies[documents], is_kept[documents], in_validation[documents])
             batch_targets += _write_batches(writer, buffer, placement, targets, rows)
+    pa.default_memory_pool().release_unused()  # else the next unit's peak comes on top of what this one keeps
     if unit.ledger_path is not None:
         _write_ledger(files, unit, records, placement)
     return {"counts": counts.by_name, "targets": batch_targets}
