@@ -59,7 +59,7 @@ def test_ids_are_those_of_sentencepiece(tmp_path, name, ties):
         assert score(encoder, found[index]) == pytest.approx(score(encoder, expected[index]), abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "ties"), [("t5", [20]), ("tiny", [])])
+@pytest.mark.parametrize(("name", "ties"), [pytest.param("t5", [20], marks=pytest.mark.slow), ("tiny", [])])
 def test_ids_of_a_published_model_are_those_of_sentencepiece(tmp_path, name, ties):
     files = {"t5": "t5_sentencepiece.model", "tiny": "tiny_sentencepiece.model"}
     data = shared_data(f"tokenizers/{files[name]}").read_bytes()

@@ -71,6 +71,7 @@ def test_a_pattern_of_ones_own(tmp_path):
         (ranks() + b"\xff\xfe 256\n", "line 257 is no base64"),
         (ranks() + b"YWI 256\n", "line 257 is no base64"),
         (ranks() + b"YWI= 99999999999999999999\n", "line 257 is no base64"),
+        (ranks(b"a" * 2000), "a token has 2,000 bytes"),
         (b"YQ== 0\n", "255 of the 256 bytes have no rank"),
     ],
 )

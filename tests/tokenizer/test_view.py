@@ -52,3 +52,11 @@ def test_a_hostile_token_is_text(tmp_path):
     encoder = Encoder(tmp_path)
     assert printable_token(encoder, 256) == r"'\x1b]0;pwned\x07\u202e\n[red]'"
     assert printable_token(encoder, 257).isascii()
+
+
+def test_a_space_at_the_start_of_a_piece_is_seen(tmp_path):
+    tokenizer = Tokenizer(models.BPE(vocab={"\u2581a": 0, "\u2581\u2581": 1}, merges=[]))
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    encoder = Encoder(tmp_path)
+    assert [printable_token(encoder, index) for index in (0, 1)] == ["' a'", "'  '"]

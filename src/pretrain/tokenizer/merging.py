@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, models
 
 from pretrain.errors import InputError
 
+_MAX_LENGTH = 1024  # the longest token of cl100k_base has 128 bytes; the work grows with the square
+
 
 def merges_of(tokens: Sequence[str], parts: Mapping[str, int] | None = None) -> list[tuple[str, str]]:
     """The pairs to merge, in order of the rank of what they make.
@@ -19,10 +21,15 @@ def merges_of(tokens: Sequence[str], parts: Mapping[str, int] | None = None) -> 
     Args:
         tokens: the tokens that a merge may make, the first of them first.
         parts: what a merge may join, with its rank; `tokens` where none is given.
+
+    Raises:
+        InputError: a token is far longer than any that was trained.
     """
     known = {token: rank for rank, token in enumerate(tokens)} if parts is None else parts
     merges: list[tuple[str, str]] = []
     for token in tokens:
+        if len(token) > _MAX_LENGTH:
+            raise InputError(f"tokenizer.import: a token has {len(token):,} bytes or characters: the file is damaged")
         splits = [k for k in range(1, len(token)) if token[:k] in known and token[k:] in known]
         merges.extend((token[:k], token[k:]) for k in _leftmost_first(token, splits))
     return merges

@@ -11,6 +11,7 @@ from pretrain.snippet import one_line
 _NUM_LONGEST = 20
 _NUM_SOURCES = 20
 _SHOWN_CHARS = 60
+_SPACE = "\u2581"
 
 
 def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
@@ -35,8 +36,10 @@ def view(artifact: Artifact) -> Iterator[tuple[str, list[str]]]:
 
 def printable_token(encoder: Encoder, token_id: int) -> str:
     """A token between quotes, harmless on a terminal; its bytes where they are no whole characters."""
-    text = encoder.decode([token_id])
+    token = encoder.tokenizer.id_to_token(token_id) or ""
+    # SentencePiece's sign for a space, no letter of a byte-level token; the decoder takes one from the start of a text
+    text = token.replace(_SPACE, " ") if _SPACE in token else encoder.decode([token_id])
     if "\ufffd" in text or not text:
-        return ascii(encoder.tokenizer.id_to_token(token_id))[:_SHOWN_CHARS]
+        return ascii(token)[:_SHOWN_CHARS]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return f"'{shown}'" if len(shown) <= _SHOWN_CHARS else f"'{shown[:_SHOWN_CHARS]}'…"
