@@ -9,6 +9,10 @@ from pretrain.stage import UnitFiles, part_name
 LIBRARIES_BYTES = 384 << 20
 # What the widest row of the shuffles takes with its sort's copies.
 _BYTES_PER_DOCUMENT = 320
+# Where memory allows more, a group has so many documents, so that workers share a corpus of a few parts; of a large one
+# there are some 64 groups.
+_GROUP_DOCUMENTS = 1 << 17
+_NUM_GROUPS = 64
 
 
 class CorpusPart(NamedTuple):
@@ -64,11 +68,13 @@ class Layout(NamedTuple):
     groups: all parts.
     num_documents: of all parts.
     budget_bytes: for the arrays of one unit.
+    group_documents: the most of a group, unless a single part has more.
     """
 
     groups: tuple[Group, ...]
     num_documents: int
     budget_bytes: int
+    group_documents: int
 
     @property
     def starts(self) -> list[int]:
@@ -78,22 +84,25 @@ class Layout(NamedTuple):
     def num_partitions(self, num_rows: int, row_bytes: int | None = None) -> int:
         """Into how many partitions rows are cut so that one fits the budget; twice, as hashes are uneven.
 
+        Rows about documents are cut at least as finely as groups are.
+
         Args:
             num_rows: in all.
             row_bytes: that one takes with the copies of sorting; None for a row about a document.
         """
-        num_bytes = num_rows * (row_bytes or _BYTES_PER_DOCUMENT)
-        return max(1, -(-2 * num_bytes // self.budget_bytes))
+        least = 1 if row_bytes else max(1, -(-num_rows // self.group_documents))
+        return max(least, -(-2 * num_rows * (row_bytes or _BYTES_PER_DOCUMENT) // self.budget_bytes))
 
     def name(self, kind: str, number: int) -> str:
         """The name of a unit: another limit gives other units, which must not take these for their own."""
-        return f"{kind}-{self.budget_bytes >> 20}m-{number:05d}"
+        return f"{kind}-{self.budget_bytes >> 20}m-{self.group_documents}d-{number:05d}"
 
 
 def make_layout(parts: list[CorpusPart], memory_limit_bytes: int) -> Layout:
     """Groups consecutive parts up to the memory that their keys take in one unit."""
     budget = (memory_limit_bytes - LIBRARIES_BYTES) >> 20 << 20  # names of units tell MiB
-    most = budget // _BYTES_PER_DOCUMENT
+    num_documents = parts[-1].stop if parts else 0
+    most = min(budget // _BYTES_PER_DOCUMENT, max(_GROUP_DOCUMENTS, -(-num_documents // _NUM_GROUPS)))
     groups: list[list[CorpusPart]] = []
     for part in parts:
         if groups and part.stop - groups[-1][0].start <= most:
@@ -101,7 +110,7 @@ def make_layout(parts: list[CorpusPart], memory_limit_bytes: int) -> Layout:
         else:
             groups.append([part])
     numbered = tuple(Group(number, tuple(group)) for number, group in enumerate(groups))
-    return Layout(numbered, parts[-1].stop if parts else 0, budget)
+    return Layout(numbered, num_documents, budget, most)
 
 
 def old_signature_path(kind: str, part: PartRecord) -> str:

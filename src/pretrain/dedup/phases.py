@@ -143,7 +143,7 @@ class Phases:
         ]
         scattered = self.run("bands-scatter", units, scatter_bands, "groups of band keys scattered")
         slots = [slices(scattered, number) for number in range(config.bands * partitions)]
-        together = _SLOTS_PER_UNIT if partitions == 1 else 1
+        together = max(1, _SLOTS_PER_UNIT // partitions)
         pairs = [
             BandUnit(
                 layout.name("bands", number),

@@ -14,8 +14,8 @@ from pretrain.dedup.kernels import count_common
 from pretrain.dedup.shuffle import Slice, UInt64Array, bounds_of, read_slice, write_rows
 from pretrain.stage import Stats, UnitFiles
 
-# Some ten seconds of comparing pages of a thousand words.
-PAIRS_PER_UNIT = 1 << 18
+# Some seconds of comparing pages of a thousand words.
+PAIRS_PER_UNIT = 1 << 16
 
 LINK_COLUMNS = 3
 
