@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from pretrain.cli.app import app
+from pretrain.errors import RecipeError
 from pretrain.modeling.hardware import parse_hardware
 from pretrain.planning import make_estimates, make_plan
 from pretrain.spec import RunSpec
@@ -48,6 +50,37 @@ def test_memory_is_the_sum_of_its_components(tmp_path):
 def test_operations_count(tmp_path):
     operations = 'init.operations=[{"op": "upscale_depth", "overlap": 0}]'
     assert estimates(write_recipe(tmp_path), operations)["parameters"] == PARAMETERS + 2 * (LAYER + 2 * 32)
+
+
+SOLAR = {"num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "operation", "parameters"),
+    [
+        ("248M", None, 248_013_824),
+        ("248M", {"op": "drop_layers", "num_layers": 2}, 217_601_024),  # the course's downscaled model
+        ("248M", {"op": "upscale_depth", "overlap": 4}, 308_839_424),  # and the upscaled one
+        ({**SOLAR, "num_key_value_heads": 8}, {"op": "upscale_depth", "overlap": 8}, 10_731_524_096),  # SOLAR 10.7B
+    ],
+)
+def test_the_numbers_of_the_course_and_of_solar(tmp_path, architecture, operation, parameters):
+    init = {"architecture": architecture, "operations": [operation] if operation else []}
+    changes = (f"init={json.dumps(init)}", "tokenizer.train.vocab_size=32000")
+    assert estimates(write_recipe(tmp_path), *changes)["parameters"] == parameters
+
+
+def test_an_operation_that_does_not_fit_a_checkpoint_is_refused_before_anything_runs(tmp_path):
+    save_checkpoint(tmp_path / "checkpoint")
+    init = {"from": "checkpoint", "operations": [{"op": "drop_layers", "layers": [8]}]}
+    with pytest.raises(RecipeError, match="the model has layers 0 to 7") as caught:
+        estimates(write_recipe(tmp_path), f"init={json.dumps(init)}")
+    assert caught.value.stage == "init"
+
+
+def test_a_hub_model_is_not_fetched_to_be_estimated(tmp_path):
+    init = {"from": "owner/name", "revision": 40 * "0"}
+    assert estimates(write_recipe(tmp_path), f"init={json.dumps(init)}") == {}
 
 
 def test_a_checkpoint_and_an_imported_tokenizer_are_looked_at_where_they_lie(tmp_path):

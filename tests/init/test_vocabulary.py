@@ -68,6 +68,14 @@ def test_a_part_of_a_character_is_spelled_byte_by_byte(folders):
     assert result.origins[259] == (ids["â"], ids["Ĥ"])
 
 
+def test_what_the_old_tokenizer_does_not_know_is_not_spelled(folders):
+    new = metaspace_tokenizer("ab", "a\u00e9")
+    result = matched(folders, metaspace_tokenizer("x"), new)
+    ids = new.get_vocab()
+    assert len(result.origins[ids["ab"]]) == 2
+    assert result.origins[ids["a\u00e9"]] == ()
+
+
 def test_ids_without_a_row_stand_for_nothing(folders):
     tokenizer = byte_tokenizer(num_extra_tokens=3)
     result = matched(folders, tokenizer, tokenizer, num_old_rows=260, with_pieces=False)

@@ -1,7 +1,7 @@
 """The sizes of a model that starts from random weights."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,9 @@ class ArchitectureConfig(Config):
     )
     attention_bias: bool = Field(default=False, description="Biases in the attention's linear layers")
     mlp_bias: bool = Field(default=False, description="Biases in the MLP's linear layers")
+    hidden_act: Literal["silu", "gelu", "gelu_pytorch_tanh", "relu"] = Field(
+        default="silu", description="Activation of the gated MLP, by its name in transformers (default: LlamaConfig)"
+    )
     attention_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="Dropout on attention weights in training (default: LlamaConfig)"
     )

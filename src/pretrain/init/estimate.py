@@ -1,6 +1,5 @@
 """What `pretrain plan` says of the model before anything runs: its size, and what training it would cost."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +77,7 @@ def _shape(config: InitConfig, prospect: Prospect) -> ModelShape | None:
     start = _start(config, prospect, vocab_size)
     if start is None or vocab_size is None:
         return None
+    ModelShape.from_config(start)  # before operations read it
     values = dict(start)
     for operation in config.operations:
         values = operation.config_after(values, vocab_size)
@@ -111,7 +111,7 @@ def _vocab_size(prospect: Prospect) -> int | None:
 
 def _num_tokens(path: Path) -> int | None:
     """One more than the largest id in a tokenizer.json, or None where its vocabulary is of an unknown form."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json_object(path)
     vocabulary = values.get("model", {}).get("vocab")
     added = [token["id"] for token in values.get("added_tokens", [])]
     if isinstance(vocabulary, Mapping):

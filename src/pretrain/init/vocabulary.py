@@ -1,5 +1,6 @@
 """Which old tokens stand for each token of another tokenizer."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ def match_vocabularies(
 
     A token is kept when the old vocabulary has its name, its text (`Ġthe` and `▁the` are both " the") or its role of
     bos, eos or pad. With `with_pieces`, others are spelled in old tokens by their text, or byte by byte where they are
-    part of a character.
+    part of a character; one with a part that the old tokenizer does not know is not.
 
     Args:
         old_folder: with the tokenizer.json of the checkpoint.
@@ -50,7 +51,8 @@ def match_vocabularies(
             spelled[token_id] = tuple(ids)
         for token_id in rest.keys() - whole.keys():
             spelled[token_id] = tuple(old.ids.get(byte, -1) for byte in new.names[token_id])
-        spelled = {token: ids for token, ids in spelled.items() if ids and all(0 <= i < num_old_rows for i in ids)}
+        usable = old.names.keys() - {old.unknown_id}
+        spelled = {token: ids for token, ids in spelled.items() if ids and usable >= set(ids)}
     origins = [kept.get(token_id) or spelled.get(token_id, ()) for token_id in range(new.encoder.vocab_size)]
     return MatchedVocabulary(origins, len(kept), len(spelled))
 
@@ -66,6 +68,8 @@ class _Vocabulary:
         has_roles = (folder / "tokenizer_config.json").is_file()
         roles = ("bos_token_id", "eos_token_id", "pad_token_id") if has_roles else ()
         self.roles = {role: i for role in roles if (i := getattr(self.encoder, role)) in self.names}
+        model = json.loads(self.encoder.tokenizer.to_str())["model"]
+        self.unknown_id = model.get("unk_id", self.ids.get(model.get("unk_token")))
         self.texts = self._texts()
 
     def _texts(self) -> dict[int, str]:
