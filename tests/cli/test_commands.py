@@ -229,7 +229,9 @@ def test_plan_as_json(tmp_path: Path) -> None:
     answer = Answer("plan", recipe, "--store", tmp_path / "store", "--until", "dedup", "--json")
     assert answer.code == 0
     assert set(answer.out) == {"stages"}
-    assert [set(stage) for stage in answer.out["stages"]] == [{"stage", "fingerprint", "action", "reasons"}] * 3
+    keys = {"stage", "fingerprint", "action", "reasons", "estimate"}
+    assert [set(stage) for stage in answer.out["stages"]] == [keys] * 3
+    assert answer.out["stages"][2]["estimate"]["worker_memory"] == {"value": 2 << 30, "unit": "bytes"}
     assert [stage["reasons"] for stage in answer.out["stages"]] == [
         [f"the store has no {stage} artifact yet"] for stage in ("download", "filter", "dedup")
     ]

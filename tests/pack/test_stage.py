@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from pretrain.artifact import Artifact, Manifest
 from pretrain.documents import Document, document_id
 from pretrain.errors import RecipeError, StageError
+from pretrain.pack.bigram import bigram_loss
 from pretrain.pack.config import PackConfig
 from pretrain.pack.stage import build
 from pretrain.pack.unigram import unigram_loss
@@ -134,6 +135,7 @@ def test_counts_by_hand(tmp_path):
         "tokens_by_source": {"source-0": 11, "source-1": 3},
         "vocab_size": 263,
         "unigram_loss": stats["unigram_loss"],
+        "bigram_loss": stats["bigram_loss"],
     }
     byte = {character: 3 + index for index, character in enumerate(byte_alphabet())}
     assert TokenSequences.from_artifact(artifact, "train").batch([0, 1]).tolist() == [
@@ -144,6 +146,8 @@ def test_counts_by_hand(tmp_path):
     np.add.at(counts[0], [0, byte["a"], 261, 1, 0, byte["b"], 1, 0, 260, 1], 1)
     np.add.at(counts[1], [0, byte["a"], 261, 1], 1)
     assert stats["unigram_loss"] == unigram_loss(counts[0].tolist(), counts[1].tolist())
+    train = np.array([0, byte["a"], 261, 1, 0, byte["b"], 1, 0, 260, 1])
+    assert stats["bigram_loss"] == bigram_loss(train, np.array([0, byte["a"], 261, 1]), 263)
 
 
 def test_the_index_says_what_lies_where(tmp_path):
@@ -312,7 +316,7 @@ def test_a_lost_part_is_encoded_again_alone(tmp_path):
     again = make_context(store, "pack", config, inputs, runner=RecordingRunner())
     rebuilt = build(again)
     assert rebuilt.pop("measured") and rebuilt == stats
-    assert [name for name in computed if not name.startswith("count-")] == ["encode-train-part-00001"]
+    assert [name for name in computed if not name.startswith(("count-", "bigram"))] == ["encode-train-part-00001"]
     assert finished(again, rebuilt).manifest.content() == first.manifest.content()
 
 

@@ -65,11 +65,13 @@ def _print_funnel(out: Console, record: RunRecord) -> None:
 def _print_losses(out: Console, by_stage: dict[str, StageRecord]) -> None:
     train = by_stage["train"].stats
     before, after = train.get("validation_loss_first"), train.get("validation_loss")
-    unigram = by_stage["pack"].stats.get("unigram_loss") if "pack" in by_stage else None
+    packed = by_stage["pack"].stats if "pack" in by_stage else {}
+    models = [(name, packed.get(f"{name}_loss")) for name in ("unigram", "bigram")]
     if before is None or after is None:
         return
     words = f"\nvalidation loss {before:.3f} before training, {after:.3f} after {train.get('steps')} steps"
-    words += f" (unigram model {unigram:.3f})" if unigram is not None else ""
+    shown = [f"{name} model {loss:.3f}" for name, loss in models if loss is not None]
+    words += f" ({', '.join(shown)})" if shown else ""
     bits = train.get("bits_per_byte")
     words += f"; {bits:.3f} bits per byte" if bits is not None and math.isfinite(bits) else ""
     out.print(words)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pretrain.config import Config
 
-VERSION: int = 2
+VERSION: int = 3
 
 
 class PackConfig(Config):

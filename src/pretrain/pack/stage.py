@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.errors import RecipeError, StageError
+from pretrain.pack.bigram import BigramUnit, count_bigrams
 from pretrain.pack.config import PackConfig
 from pretrain.pack.encoding import EncodeUnit, encode_part
 from pretrain.pack.exporting import ExportUnit, export_part, export_ranges
@@ -50,8 +51,8 @@ def build(context: StageContext[PackConfig]) -> Stats:
         `sequence_length`, `tokens_dropped` (the tails), `tokens_padded` (tokens + tokens_padded = sequences *
         sequence_length + tokens_dropped), the same by split, `packing_efficiency` (share of the sequences'
         positions that is not padding), `documents_cut` (that do not lie whole in one sequence),
-        `tokens_by_source`, `vocab_size`, and `unigram_loss` (see `pretrain.pack.unigram`); under `measured`
-        `documents_by_encoder`, which bears on nothing.
+        `tokens_by_source`, `vocab_size`, `unigram_loss` and `bigram_loss` (see `pretrain.pack.unigram` and
+        `pretrain.pack.bigram`); under `measured` `documents_by_encoder`, which bears on nothing.
 
     Raises:
         RecipeError: `pack.bos` or `pack.eos` asks for a token that the tokenizer does not name.
@@ -72,10 +73,12 @@ def build(context: StageContext[PackConfig]) -> Stats:
     if context.config.export_parquet:
         context.run_units(_export_units(index), export_part, label="parts exported")
     train, validation = (_token_counts(context, index, split) for split in _SPLITS)
+    [bigram] = context.run_units([("bigram", BigramUnit(index))], count_bigrams, label="bigram model")
     return {
         **_stats(index, list(receipts.values())),
         "documents_cut": documents_cut,
         "unigram_loss": unigram_loss(train, validation),
+        "bigram_loss": bigram.stats["bigram_loss"],
         "measured": {"documents_by_encoder": sum_stats(list(receipts.values())).get("documents_by_encoder", {})},
     }
 
