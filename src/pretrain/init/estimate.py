@@ -45,7 +45,10 @@ def _size(shape: ModelShape) -> dict[str, Quantity]:
 def _training(shape: ModelShape, prospect: Prospect) -> dict[str, Quantity]:
     train, sequence_length = prospect.recipe["train"], prospect.recipe["pack"]["sequence_length"]
     batch_size = train["per_device_batch_size"]
-    tokens = train["max_steps"] * batch_size * train["gradient_accumulation_steps"] * sequence_length
+    step_tokens = (
+        train["global_batch_tokens"] or batch_size * (train["gradient_accumulation_steps"] or 1) * sequence_length
+    )
+    tokens = train["tokens"] or train["max_steps"] * step_tokens
     flops = training_flops_per_token(shape, sequence_length)
     memory = training_memory_bytes(
         shape,
@@ -75,9 +78,13 @@ def _shape(config: InitConfig, prospect: Prospect) -> ModelShape | None:
         return ModelShape.from_config(read_json_object(made.open_part(f"data/{CONFIG}")))
     vocab_size = _vocab_size(prospect)
     start = _start(config, prospect, vocab_size)
-    if start is None or vocab_size is None:
+    if start is None:
         return None
     ModelShape.from_config(start)  # before operations read it
+    if vocab_size is None and not config.needs_source_tokenizer:
+        vocab_size = int(start["vocab_size"])  # the tokenizer has to have as many
+    if vocab_size is None:
+        return None
     values = dict(start)
     for operation in config.operations:
         values = operation.config_after(values, vocab_size)
@@ -99,12 +106,12 @@ def _vocab_size(prospect: Prospect) -> int | None:
     made = prospect.artifacts.get("tokenizer")
     if made is not None and "vocab_size" in made.manifest.stats:
         return int(made.manifest.stats["vocab_size"])
-    trained = prospect.recipe["tokenizer"]["train"]
+    trained = prospect.recipe["tokenizer"].get("train")
     if trained is not None:
         return int(trained["vocab_size"])
     for outside in prospect.external.get("tokenizer", ()):
         for file in outside.files:
-            if file.name == "tokenizer.json":
+            if file.name == "tokenizer.json" and "://" not in file.location:
                 return _num_tokens(Path(file.location))
     return None
 
