@@ -13,10 +13,16 @@ REPOSITORY = "owner/tiny"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+class Asked(list[str]):
+    """The requests so far. Files with `cut` in their path break off halfway."""
+
+    cut: str | None = None
+
+
 @contextmanager
-def hub(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Serves the folder as `REPOSITORY` at `COMMIT`; yields the endpoint, and the paths that were asked for."""
-    asked: list[str] = []
+def hub(folder: Path) -> Iterator[tuple[str, Asked]]:
+    """Serves the folder as `REPOSITORY` at `COMMIT`; yields the endpoint, and the requests that were made."""
+    asked = Asked()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -40,8 +46,10 @@ def hub(folder: Path) -> Iterator[tuple[str, list[str]]]:
             if found is None:
                 self.send_header("X-Error-Code", "RevisionNotFound" if REPOSITORY in path else "RepoNotFound")
             self.end_headers()
+            is_cut = asked.cut is not None and asked.cut in path
             if with_body:
-                self.wfile.write(data)
+                self.wfile.write(data[: len(data) // 2] if is_cut else data)
+            self.close_connection = is_cut
 
         def found(self, path: str) -> tuple[bytes | None, str]:
             if path == f"/api/models/{REPOSITORY}/revision/{COMMIT}":

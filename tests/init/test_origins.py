@@ -153,6 +153,15 @@ def test_a_hub_that_cannot_be_reached_can_be_tried_again(tmp_path, monkeypatch, 
         run_init(tmp_path, PINNED)
 
 
+def test_a_connection_that_breaks_off_in_a_file_can_be_tried_again(tmp_path, endpoint):
+    endpoint.cut = "model-00002"
+    with pytest.raises(TransientInputError, match="could not be fetched"):
+        run_init(tmp_path, PINNED)
+    endpoint.cut = None
+    folder, _ = run_init(tmp_path, PINNED)
+    assert len(weights(folder)) == 8 * 9 + 3
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -9,6 +9,8 @@ from pretrain.modeling.folders import CONFIG, WEIGHTS_INDEX
 
 logger = logging.getLogger(__name__)
 
+_REFUSALS = (400, 401, 403, 404)  # where a retry asks for the same in vain
+
 
 def fetch_model(repository: str, revision: str, more_files: Sequence[str] = ()) -> Path:
     """The local folder of a model's config.json and safetensors; what is there already is not fetched again.
@@ -23,28 +25,39 @@ def fetch_model(repository: str, revision: str, more_files: Sequence[str] = ()) 
         TransientInputError: the hub could not be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     logger.info("init: fetching %s at %s", repository, revision)
     try:
-        folder = snapshot_download(
-            repository, revision=revision, allow_patterns=[CONFIG, WEIGHTS_INDEX, "*.safetensors", *more_files]
+        folder = Path(
+            snapshot_download(
+                repository, revision=revision, allow_patterns=[CONFIG, WEIGHTS_INDEX, "*.safetensors", *more_files]
+            )
         )
-    except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError) as error:
-        raise InputError(
-            f"init.from: the hub gives no {repository} at {revision} ({type(error).__name__}): correct the id or the "
-            "commit, or give access to it (HF_TOKEN)"
-        ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        message = " ".join(str(error).split())
-        raise TransientInputError(
-            f"init.from: {repository} at {revision} could not be fetched ({type(error).__name__}: {message}); check "
-            "the network and access to it (HF_TOKEN), then run the same command to resume"
-        ) from error
-    return Path(folder)
+    except HFValidationError as error:
+        raise InputError(f"init.from {repository!r} is no id of a hub: {error}") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status in _REFUSALS:
+            raise InputError(
+                f"init.from: the hub gives no {repository} at {revision} (status {status}): correct the id or the "
+                "commit, or give access to it (HF_TOKEN)"
+            ) from error
+        raise _unreachable(repository, revision, error) from error
+    except OSError as error:
+        raise _unreachable(repository, revision, error) from error
+    except Exception as error:
+        if type(error).__module__.startswith(("httpx", "httpcore")):
+            raise _unreachable(repository, revision, error) from error
+        raise
+    if folder.name != revision:
+        raise InputError(f"init.from: the hub answers {revision} of {repository} with {folder.name}; pin that commit")
+    return folder
+
+
+def _unreachable(repository: str, revision: str, error: Exception) -> TransientInputError:
+    message = " ".join(str(error).split())
+    return TransientInputError(
+        f"init.from: {repository} at {revision} could not be fetched ({type(error).__name__}: {message}); check the "
+        "network and access to it (HF_TOKEN), then run the same command to resume"
+    )
