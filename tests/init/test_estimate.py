@@ -40,6 +40,11 @@ def test_size_tokens_flops_and_hours_of_the_recipe(tmp_path):
     assert "training_time" not in estimates(write_recipe(tmp_path))
 
 
+@pytest.mark.parametrize("batch", ["train.gradient_accumulation_steps=3", "train.per_device_batch_size=12"])
+def test_tokens_follow_from_the_batch(tmp_path, batch):
+    assert estimates(write_recipe(tmp_path), batch)["training_tokens"] == 3 * TOKENS
+
+
 def test_memory_is_the_sum_of_its_components(tmp_path):
     found = estimates(write_recipe(tmp_path))
     parts = {name.removeprefix("training_memory."): value for name, value in found.items() if "memory." in name}

@@ -80,4 +80,8 @@ def test_weights_gradients_and_adam_take_sixteen_bytes_a_parameter():
     parameters = sum(parameters_by_kind(shape).values())
     fixed = {name: value for name, value in memory.items() if name != "activations"}
     assert fixed == {"weights": 4 * parameters, "gradients": 4 * parameters, "optimizer_states": 8 * parameters}
+    muon = training_memory_bytes(shape, batch_size=1, sequence_length=8, optimizer="muon")
+    assert memory["optimizer_states"] - muon["optimizer_states"] == 4 * 4 * (
+        2 * 128 * 128 + 2 * 64 * 128 + 3 * 352 * 128
+    )
     assert "bf16_weights" in training_memory_bytes(shape, batch_size=1, sequence_length=8, bf16=True)

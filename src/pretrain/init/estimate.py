@@ -45,10 +45,10 @@ def _size(shape: ModelShape) -> dict[str, Quantity]:
 def _training(shape: ModelShape, prospect: Prospect) -> dict[str, Quantity]:
     train, sequence_length = prospect.recipe["train"], prospect.recipe["pack"]["sequence_length"]
     batch_size = train["per_device_batch_size"]
-    step_tokens = (
-        train["global_batch_tokens"] or batch_size * (train["gradient_accumulation_steps"] or 1) * sequence_length
-    )
-    tokens = train["tokens"] or train["max_steps"] * step_tokens
+    step_tokens = train.get("global_batch_tokens")  # or so many forward passes
+    if step_tokens is None:
+        step_tokens = batch_size * (train["gradient_accumulation_steps"] or 1) * sequence_length
+    tokens = train.get("tokens") or train["max_steps"] * step_tokens
     flops = training_flops_per_token(shape, sequence_length)
     memory = training_memory_bytes(
         shape,
@@ -56,6 +56,7 @@ def _training(shape: ModelShape, prospect: Prospect) -> dict[str, Quantity]:
         sequence_length=sequence_length,
         bf16=train["bf16"],
         gradient_checkpointing=train["gradient_checkpointing"],
+        optimizer=train.get("optimizer", "adamw"),
     )
     found = {
         "flops_per_token": Quantity(flops, f"at {sequence_length:,} tokens a sequence"),

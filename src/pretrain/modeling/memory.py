@@ -10,6 +10,7 @@ keeps no score matrix. Not counted: what a kernel, the allocator or the framewor
 """
 
 import math
+from typing import Literal
 
 from pretrain.modeling.parameters import parameters_by_kind, tensor_kind, tensor_shapes
 from pretrain.modeling.shape import ModelShape
@@ -24,6 +25,7 @@ def training_memory_bytes(
     sequence_length: int,
     bf16: bool = False,
     gradient_checkpointing: bool = False,
+    optimizer: Literal["adamw", "muon"] = "adamw",
 ) -> dict[str, int]:
     """Bytes by component, whose sum is the estimate.
 
@@ -33,15 +35,17 @@ def training_memory_bytes(
         sequence_length: tokens a sequence.
         bf16: forward and backward in bfloat16 by autocast, weights in float32.
         gradient_checkpointing: only the inputs of layers are kept, and one layer at a time is computed again.
+        optimizer: AdamW, or Muon for the matrices of layers, which has one moment of them, and AdamW for the rest.
 
     Returns:
         `weights`, `gradients`, `optimizer_states` and `activations`; with bf16 also `bf16_weights`.
     """
     parameters = sum(parameters_by_kind(shape).values())
+    layer_matrices = _matrix_elements(shape) - shape.vocab_size * shape.hidden_size
     fixed = {
         "weights": 4 * parameters,
         "gradients": 4 * parameters,
-        "optimizer_states": 8 * parameters,
+        "optimizer_states": 8 * parameters - (4 * layer_matrices if optimizer == "muon" else 0),
     }
     if bf16:
         fixed["bf16_weights"] = 2 * _matrix_elements(shape)
