@@ -24,6 +24,7 @@ from pretrain.sequences.encoder import Encoder
 from tests.sequences.stage_inputs import shared_data
 from tests.sequences.test_encoder import write_byte_tokenizer
 from tests.tiny import prose
+from tests.tokenizer.importing import converted
 
 gigatoken = pytest.importorskip("gigatoken", reason="gigatoken is not installed: `pip install 'pretrain[gigatoken]'`")
 
@@ -108,18 +109,37 @@ def test_a_published_tokenizer_that_frames_cuts_and_pads(tmp_path):
     assert_equal_ids(write_byte_tokenizer(tmp_path), prose(20))
 
 
-@pytest.mark.parametrize("kind", ["gpt-neox-olmo-dolma-v1_5.json", "tiny_tokenizer.json"])
-def test_74_languages_code_and_published_tokenizers(tmp_path, kind):
-    (tmp_path / "tokenizer.json").write_bytes(shared_data(f"tokenizers/{kind}").read_bytes())
-    (tmp_path / "tokenizer_config.json").write_text("{}")
-    texts = []
-    for name in ("lang/langid_shared.jsonl.gz", "code/github_sample.jsonl.gz"):
+def real_texts():
+    """Paragraphs of 74 languages, and code."""
+    for name, most in (("lang/langid_shared.jsonl.gz", 3000), ("code/github_sample.jsonl.gz", 100)):
         with gzip.open(shared_data(name), "rt", encoding="utf-8") as file:
-            texts += [json.loads(line)["text"][:3000] for line in file][:4000]
-    encoder = open_batch_encoder(tmp_path)
-    # the tiny one has no token for some bytes, and gigatoken refuses it
-    assert encoder.name == ("tokenizers" if kind.startswith("tiny") else "gigatoken")
-    assert ids_of(encoder, texts) == Encoder(tmp_path).encode(texts)
+            rows = [json.loads(line) for line in file]
+        yield from (row["text"][:3000] for row in rows[:: max(1, len(rows) // most)])
+
+
+RANKS = {"tiktoken": {"pattern": "cl100k_base", "special_tokens": ["<|end|>"]}}
+AS_IT_IS = {"sentencepiece": {"normalizer": "precompiled"}}
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "encoder"),
+    [
+        ({"tokenizer.json": "gpt-neox-olmo-dolma-v1_5.json"}, {}, "gigatoken"),
+        ({"vocab.json": "gpt2/encoder.json", "merges.txt": "gpt2/vocab.bpe"}, {}, "gigatoken"),
+        ({"tokenizer.model": "tiktoken_small.model"}, RANKS, "gigatoken"),
+        # a letter outside its vocabulary is an unknown token, which gigatoken has none of
+        ({"tokenizer.json": "tiny_tokenizer.json"}, {}, "tokenizers"),
+        ({"tokenizer.model": "tiny_sentencepiece.model"}, AS_IT_IS, "tokenizers"),
+        ({"tokenizer.model": "t5_sentencepiece.model"}, AS_IT_IS, "tokenizers"),
+    ],
+)
+def test_74_languages_code_and_hard_texts_with_every_shared_tokenizer(tmp_path, names, values, encoder):
+    files = {name: shared_data(f"tokenizers/{shared}").read_bytes() for name, shared in names.items()}
+    plain = converted(tmp_path / "hf", files, **values)
+    fast = open_batch_encoder(tmp_path / "hf")
+    assert fast.name == encoder
+    texts = [*real_texts(), *HARD_TEXTS]
+    assert ids_of(fast, texts) == plain.encode(texts)
 
 
 def test_without_gigatoken_the_ids_are_the_same(folder, monkeypatch):

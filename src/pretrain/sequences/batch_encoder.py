@@ -199,6 +199,8 @@ def _gigatoken(path: Path) -> Any:
     except ImportError:
         return None
     definition = json.loads(path.read_text(encoding="utf-8"))
+    if definition["model"].get("type", "BPE") != "BPE":  # the other models are not its own
+        return None
     # It reads every added token in a text as that token; one typed by an author is plain text here.
     definition["added_tokens"] = [token for token in definition.get("added_tokens", []) if not token["special"]]
     definition.update(truncation=None, padding=None, post_processor=None)

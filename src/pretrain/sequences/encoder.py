@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 from tokenizers.pre_tokenizers import ByteLevel
 
 from pretrain.documents import Document
@@ -110,10 +110,12 @@ def without_special_pieces(tokenizer: Tokenizer) -> Tokenizer:
 
     A unigram model looks up every entry of its vocabulary in the text, `</s>` as well as words. Ids stay as they are.
     """
+    if not isinstance(tokenizer.model, models.Unigram):
+        return tokenizer
     definition = json.loads(tokenizer.to_str())
     model = definition["model"]
     special = {token["id"] for token in definition["added_tokens"] if token["special"]}
-    if model["type"] != "Unigram" or not any(token_id < len(model["vocab"]) for token_id in special):
+    if not any(token_id < len(model["vocab"]) for token_id in special):
         return tokenizer
     for token_id in special:
         if token_id < len(model["vocab"]):
