@@ -201,6 +201,14 @@ def test_a_file_that_was_changed_after_it_was_hashed_on_its_way_is_read(store: L
     assert files.written[0].sha256 == hashlib.sha256(b"first and second").hexdigest()
 
 
+def test_a_file_that_a_unit_forgot_to_close_is_whole(store: LocalStore) -> None:
+    files = UnitFiles(store, "shout/abc")
+    with files.create("data/a") as output:
+        output.open().write(b"all of it")
+    assert store.read_bytes("shout/abc/data/a") == b"all of it"
+    assert files.written[0].sha256 == hashlib.sha256(b"all of it").hexdigest()
+
+
 def test_a_full_disk_is_named_when_a_part_is_hashed_on_its_way(tmp_path: Path) -> None:
     with mounted_disk(tmp_path / "disk") as disk:
         disk.resize(64)

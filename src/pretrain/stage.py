@@ -81,6 +81,8 @@ class UnitFiles:
         try:
             with space_errors("writing", place):
                 yield output
+                if output.opened is not None:
+                    output.opened.close()  # what it still holds belongs to the file
             size = output.path.stat().st_size
             record = PartRecord(path=path, bytes=size, rows=output.rows, sha256=output.sha256(size))
             self.store.put_file(output.path, key, sha256=record.sha256)
