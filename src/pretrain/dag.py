@@ -110,7 +110,7 @@ NODES = (
     Node("eval", _eval_inputs, reads_seed=True),
 )
 _WITH_VIEW = ("dedup", "pack", "init", "tokenizer")
-_WITH_ESTIMATE = ("dedup", "init")
+_WITH_ESTIMATE = ("dedup", "init", "train")
 _BY_NAME = {node.name: node for node in NODES}
 
 

@@ -24,6 +24,7 @@ from pretrain.pack.config import PackConfig
 from pretrain.shard.config import ShardConfig
 from pretrain.tokenizer.config import TokenizerConfig
 from pretrain.train.config import TrainConfig
+from pretrain.train.horizon import horizon
 
 _CREDENTIALS = re.compile(r"://[^/\s'\"]*@")
 
@@ -53,6 +54,14 @@ class Recipe(Config):
                 f"pack.sequence_length is {self.pack.sequence_length}, but the model takes at most "
                 f"init.architecture.max_position_embeddings = {architecture.max_position_embeddings} tokens"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _training_divides_into_steps(self) -> "Recipe":
+        try:
+            horizon(self.train, self.pack.sequence_length)
+        except RecipeError as error:
+            raise ValueError(str(error)) from error
         return self
 
 

@@ -9,7 +9,7 @@ from pretrain.modeling.folders import load_model, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # Tokens of the prompt that decoding starts from: more than any one character or word boundary needs.
 _WINDOW_TOKENS = 16
@@ -47,14 +47,41 @@ def stream_text(
     if not model_folder.is_dir():
         raise InputError(f"there is no model folder {model_folder}")
     tokenizer = load_tokenizer(model_folder)
+    return continue_text(
+        load_model(model_folder),
+        tokenizer,
+        prompt,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        seed=seed,
+    )
+
+
+def continue_text(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: str,
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    seed: int,
+) -> Iterator[str]:
+    """As `stream_text`, for a model and tokenizer that are loaded; the model is moved to the GPU where there is one.
+
+    Raises:
+        UsageError: an argument is out of range, or there is no prompt and no token to start from.
+    """
+    _require_valid(max_new_tokens, temperature, top_k)
     prompt_ids: list[int] = tokenizer.encode(prompt, add_special_tokens=False)
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     if start != prompt_ids[: len(start)]:
         prompt_ids = start + prompt_ids
     if not prompt_ids:
-        raise UsageError(f"the tokenizer of {model_folder} has no bos token to start from: give a prompt")
+        raise UsageError(f"the tokenizer {tokenizer.name_or_path} has no bos token to start from: give a prompt")
     sampler = _Sampler(seed, temperature, top_k)
-    tokens = _Tokens(load_model(model_folder), start, prompt_ids, sampler)
+    tokens = _Tokens(model, start, prompt_ids, sampler)
     return _pieces(tokens, TextPieces(tokenizer, prompt_ids), max_new_tokens)
 
 

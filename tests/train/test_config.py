@@ -14,13 +14,15 @@ def test_how_often_work_is_secured_bears_on_no_result():
     assert "save_every_steps" not in identity and identity["log_every_steps"] == 10
 
 
-def test_the_global_batch_is_batch_times_accumulation():
-    assert (
-        TrainConfig(
-            max_steps=1, warmup_steps=0, per_device_batch_size=8, gradient_accumulation_steps=3
-        ).global_batch_size
-        == 24
-    )
+def test_ways_to_say_the_same_are_one_training():
+    left_out, written = TrainConfig(max_steps=30), TrainConfig(max_steps=30, gradient_accumulation_steps=1)
+    assert left_out.identity() == written.identity()
+    assert left_out.identity()["gradient_accumulation_steps"] == 1
+
+
+def test_the_step_that_a_spike_goes_back_to_bears_on_the_result():
+    seven, nine = (TrainConfig(max_steps=30, spike_rollbacks=1, save_every_steps=steps) for steps in (7, 9))
+    assert seven.identity() != nine.identity()
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,15 @@ def test_the_global_batch_is_batch_times_accumulation():
     [
         ({"max_steps": 5}, "warmup_steps is 10, more than max_steps = 5"),
         ({"max_steps": 0}, "greater than 0"),
-        ({"max_steps": 100, "schedule": "step"}, "'linear', 'cosine' or 'constant'"),
+        ({"max_steps": 100, "schedule": "step"}, "'linear', 'cosine', 'wsd' or 'constant'"),
+        ({}, r"give max_steps or tokens, one of them \(neither is given\)"),
+        ({"max_steps": 100, "tokens": 1000}, r"one of them \(both are given\)"),
+        (
+            {"max_steps": 100, "global_batch_tokens": 64, "gradient_accumulation_steps": 2},
+            "gradient_accumulation_steps is 2, and would also follow from global_batch_tokens = 64",
+        ),
+        ({"max_steps": 100, "sample_every_steps": 5}, "sample_every_steps is 5, but there are no sample_prompts"),
+        ({"max_steps": 100, "keep_best": True, "max_eval_sequences": 0}, "keep_best is true, but max_eval_sequences"),
         ({"max_steps": 100, "warmup_ratio": 0.1}, "Extra inputs are not permitted"),
     ],
 )

@@ -11,11 +11,11 @@ def test_every_epoch_has_every_sequence_once_in_another_order(tmp_path):
     sequences = TokenSequences.from_artifact(make_pack(LocalStore(tmp_path)), "train")
     samples = OrderedSamples(sequences, seed=0, num_samples=100)
     assert len(samples) == 100
-    epochs = [[samples.order.sequence_of(40 * epoch + i) for i in range(40)] for epoch in (0, 1)]
+    epochs = [[samples.sequence_at(40 * epoch + i) for i in range(40)] for epoch in (0, 1)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(40))
     assert epochs[0] != epochs[1]
     other_seed = OrderedSamples(sequences, seed=1, num_samples=100)
-    assert epochs[0] != [other_seed.order.sequence_of(i) for i in range(40)]
+    assert epochs[0] != [other_seed.sequence_at(i) for i in range(40)]
 
 
 def test_a_batch_is_its_samples_and_its_labels_are_its_inputs(tmp_path):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from pretrain.errors import InputError, StageError, UsageError
+from pretrain.errors import InputError, StageError
 from pretrain.sequences import TokenSequences
 from pretrain.store import LocalStore
 from pretrain.train.checkpoints import CheckpointFolder
 from pretrain.train.samples import OrderedSamples
-from pretrain.train.stage import build, num_threads
+from pretrain.train.stage import build
 from tests.train.tiny_training import NUM_SEQUENCES, make_context, make_init, make_pack, train
 
 
@@ -151,15 +151,3 @@ def test_bfloat16_and_gradient_checkpointing_train_as_well(tmp_path, trained):
     assert other.stats["loss_final"] == pytest.approx(trained.stats["loss_final"], abs=0.3)
     model = AutoModelForCausalLM.from_pretrained(other.file("data"))
     assert model.dtype == torch.float32  # master weights
-
-
-@pytest.mark.parametrize(("value", "expected"), [("3", 3), ("4,2", 4)])
-def test_threads_are_those_of_the_environment(monkeypatch, value, expected):
-    monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert num_threads() == expected
-
-
-def test_threads_that_are_no_number_are_refused(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    with pytest.raises(UsageError, match="OMP_NUM_THREADS is 'many'"):
-        num_threads()

@@ -108,6 +108,12 @@ def make_context(
     )
 
 
+def context_in(folder: Path, **config: object) -> StageContext[TrainConfig]:
+    """The same in a store of its own."""
+    store = LocalStore(folder)
+    return make_context(store, make_pack(store), make_init(store), **config)
+
+
 @dataclass
 class Trained:
     """A finished training: where it is, what it told, and what it reported on the way."""

@@ -25,6 +25,7 @@ from typing import IO, Any
 from pretrain.errors import StageError
 from pretrain.filehash import sha256_of_file
 from pretrain.store import storage_errors
+from pretrain.train.config import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -49,21 +50,66 @@ class Checkpoint:
         return self.path / RECORD
 
 
-class CheckpointFolder:
-    """The checkpoints of one training in a local folder, the newest `keep` of them."""
+@dataclass(frozen=True)
+class Retention:
+    """Which checkpoints are kept.
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    Attributes:
+        newest: so many of the newest.
+        every_steps: those of multiples of it, for good; None keeps none for that.
+        keeps_best: that of the lowest validation loss so far, where there is one.
+        regular_steps: the newest of a multiple of it: where a loss spike takes training back to. None needs none.
+    """
+
+    newest: int
+    every_steps: int | None = None
+    keeps_best: bool = False
+    regular_steps: int | None = None
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Retention":
+        """As a recipe says."""
+        return cls(
+            newest=config.keep_checkpoints,
+            every_steps=config.keep_every_steps,
+            keeps_best=config.keep_best,
+            regular_steps=config.save_every_steps if config.spike_rollbacks else None,
+        )
+
+    def kept(self, steps: list[int], best_step: int | None) -> set[int]:
+        """Those of the steps that are kept, `steps` ascending."""
+        regular = [step for step in steps if self.regular_steps is not None and step % self.regular_steps == 0]
+        return {*steps[-self.newest :], *regular[-1:], *self.lasting(steps, best_step)}
+
+    def lasting(self, steps: list[int], best_step: int | None) -> list[int]:
+        """Those whose models are kept when training has ended, ascending."""
+        every = {step for step in steps if self.every_steps is not None and step % self.every_steps == 0}
+        best = {step for step in steps if self.keeps_best and step == best_step}
+        return sorted(every | best)
+
+
+class CheckpointFolder:
+    """The checkpoints of one training in a local folder, those that `keep` says, or so many of the newest."""
+
+    def __init__(self, folder: Path, keep: int | Retention) -> None:
         self.folder = folder
-        self.keep = keep
+        self.retention = Retention(keep) if isinstance(keep, int) else keep
 
     def steps(self) -> list[int]:
         """Steps of the marked checkpoints, ascending; their bytes are not checked."""
         paths = self.folder.glob(f"step-*/{MARKER}")
         return sorted(int(path.parent.name.removeprefix("step-")) for path in paths)
 
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint whose every byte is as marked; damaged ones are passed over."""
+    def newest(self, *, before: int | None = None, multiple_of: int = 1) -> Checkpoint | None:
+        """The newest checkpoint whose every byte is as marked; damaged ones are passed over.
+
+        Args:
+            before: only of steps below it.
+            multiple_of: only of steps that are multiples of it.
+        """
         for step in reversed(self.steps()):
+            if step % multiple_of or (before is not None and step >= before):
+                continue
             problem = find_problem(self.path_of(step))
             if problem is None:
                 return Checkpoint(step, self.path_of(step))
@@ -74,11 +120,23 @@ class CheckpointFolder:
         """Where the checkpoint of a step is when it is complete."""
         return self.folder / f"step-{step:06d}"
 
-    def seal(self, written: Path, step: int) -> Checkpoint:
+    def discard_after(self, step: int) -> None:
+        """Removes the checkpoints of later steps: training goes on from `step` another way."""
+        with _locked(self.folder / ".lock"):
+            for later in self.steps():
+                if later > step:
+                    _remove(self.path_of(later))
+
+    def seal(self, written: Path, step: int, *, best_step: int | None = None) -> Checkpoint:
         """Makes the files in `written` (a folder on the same file system) the checkpoint of `step`.
 
-        Older checkpoints beyond the newest `keep` are removed after it is complete. When another process has
+        Older checkpoints that are not to be kept are removed after it is complete. When another process has
         completed the same step, the files are discarded.
+
+        Args:
+            written: the folder; it is gone afterwards.
+            step: the step.
+            best_step: that of the lowest validation loss so far, if anything was validated.
 
         Raises:
             StageError: a file that an exact resume needs is missing.
@@ -95,7 +153,7 @@ class CheckpointFolder:
                 )
             with _locked(self.folder / ".lock"):  # else one's half-removed folder is another's damaged one
                 self._place(written, step)
-                self._remove_old()
+                self._remove_old(best_step)
         return Checkpoint(step, self.path_of(step))
 
     def _place(self, written: Path, step: int) -> None:
@@ -110,8 +168,9 @@ class CheckpointFolder:
             written.rename(target)
         _flush(self.folder)
 
-    def _remove_old(self) -> None:
-        for step in self.steps()[: -self.keep]:
+    def _remove_old(self, best_step: int | None) -> None:
+        steps = self.steps()
+        for step in set(steps) - self.retention.kept(steps, best_step):
             _remove(self.path_of(step))
 
     @contextlib.contextmanager
@@ -137,6 +196,21 @@ class CheckpointFolder:
             except (BlockingIOError, FileNotFoundError):  # its process lives, or has just removed it
                 continue
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def complete_random_states(written: Path, num_processes: int) -> None:
+    """Sees that the generators' state of every process is there, and gives the first's the name that one process reads.
+
+    Raises:
+        StageError: one is missing.
+    """
+    if num_processes == 1:
+        return
+    states = [written / f"rng_state_{rank}.pth" for rank in range(num_processes)]
+    missing = [state.name for state in states if not state.is_file()]
+    if missing:
+        raise StageError(f"the checkpoint {written.name} lacks {', '.join(missing)}, and cannot be resumed from")
+    shutil.copyfile(states[0], written / "rng_state.pth")
 
 
 def find_problem(path: Path, *, rehash: bool = True) -> str | None:

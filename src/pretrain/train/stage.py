@@ -1,38 +1,37 @@
 """Trains in a process of its own, shows its progress, and commits the trained model.
 
 data/                   a plain Hugging Face folder: config, weights, tokenizer
+models/step-000100/     the same of steps that `keep_every_steps` or `keep_best` keeps
 metrics/train.jsonl     one row every few steps
-samples/final.jsonl     what the trained model makes of `sample_prompts`
+samples/train.jsonl     what the model in training makes of `sample_prompts`
+samples/final.jsonl     what the trained model makes of them
 checkpoints/            while training; removed when the model is committed
 """
 
 import contextlib
 import functools
-import os
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from pretrain import errors
 from pretrain.artifact import Artifact
-from pretrain.errors import InputError, StageError, SubprocessError, UsageError
+from pretrain.errors import InputError
 from pretrain.filehash import cache_dir
+from pretrain.fingerprint import canonical_json
 from pretrain.modeling.flops import training_flops_per_token
 from pretrain.modeling.folders import CONFIG, read_json_object
 from pretrain.modeling.shape import ModelShape
-from pretrain.runner import num_usable_cores
 from pretrain.sequences import SequenceIndex, TokenSequences, read_index, read_token_bytes
 from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.store import Store
-from pretrain.subprocesses import run_job
-from pretrain.train.checkpoints import CheckpointFolder
+from pretrain.train.checkpoints import CheckpointFolder, Retention
 from pretrain.train.config import TrainConfig
 from pretrain.train.copies import CheckpointCopies
+from pretrain.train.horizon import horizon
 from pretrain.train.job import TrainJob
-
-# Longer than any step, compilation or validation should take; the child writes a line at least after each.
-SILENCE_SECONDS = 1800.0
+from pretrain.train.listening import Listener
+from pretrain.train.surroundings import Surroundings, read_surroundings
 
 
 def build(context: StageContext[TrainConfig]) -> Stats:
@@ -40,10 +39,12 @@ def build(context: StageContext[TrainConfig]) -> Stats:
 
     Returns:
         `steps, tokens, loss_first, loss_final, validation_loss_first, validation_loss, bits_per_byte_first,
-        bits_per_byte, parameters` (losses in nats per token), and under `measured` what a clock says.
+        bits_per_byte, parameters, global_batch_tokens, gradient_accumulation_steps` (losses in nats per token), and
+        under `measured` what a clock says.
 
     Raises:
         InputError: the packed data and the model do not fit together, or there is no training sequence.
+        RecipeError: the batch does not divide as the recipe and the number of processes have it.
         SubprocessError: training failed; the same command resumes from the newest complete checkpoint.
     """
     receipt = context.run_here("train", functools.partial(_train, context))
@@ -53,97 +54,55 @@ def build(context: StageContext[TrainConfig]) -> Stats:
     return dict(receipt.stats)
 
 
-def num_threads() -> int:
-    """Compute threads of the training process: `OMP_NUM_THREADS`, or every usable core.
-
-    Raises:
-        UsageError: the variable holds no positive number.
-    """
-    value = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if not value:
-        return num_usable_cores()
-    if not value.isdigit() or int(value) == 0:
-        raise UsageError(f"OMP_NUM_THREADS is {value!r}; set it to a positive number, or unset it for every core")
-    return int(value)
-
-
 def _train(context: StageContext[TrainConfig], files: UnitFiles) -> Stats:
     index = read_index(context.inputs["pack"])
-    init_folder = context.inputs["init"].open_folder()
-    shape = ModelShape.from_config(read_json_object(init_folder / CONFIG))
-    _require_fit(index, shape)
-    checkpoints = CheckpointFolder(_local_folder(context), context.config.keep_checkpoints)
+    _require_fit(index, _shape(context))
+    surroundings = read_surroundings()
+    steps = horizon(context.config, index.sequence_length)
+    steps.accumulation_steps(surroundings.num_processes)
+    checkpoints = CheckpointFolder(_local_folder(context), Retention.of(context.config))
     with checkpoints.private() as scratch, _copies(context, checkpoints, scratch) as copies:
-        job = TrainJob(
-            config=context.config,
-            seed=context.seed,
-            pack_folder=_open_pack(context.inputs["pack"]),
-            init_folder=init_folder,
-            checkpoint_folder=checkpoints.folder,
-            scratch_folder=scratch,
-            export_folder=scratch / "export",
-            num_threads=num_threads(),
-            flops_per_token=training_flops_per_token(shape, index.sequence_length),
-        )
-        stats = _Listener(context, copies).run(job)
+        job = make_job(context, checkpoints.folder, scratch, surroundings)
+        stats = Listener(context.progress, steps.steps, copies).run(job, surroundings.silence_seconds)
         _commit(files, job.export_folder)
     return stats
 
 
-class _Listener:
-    """Runs the child, and turns what it says into progress, copies and errors."""
+def make_job(
+    context: StageContext[TrainConfig], checkpoint_folder: Path, scratch: Path, surroundings: Surroundings
+) -> TrainJob:
+    """What the training process is told.
 
-    def __init__(self, context: StageContext[TrainConfig], copies: CheckpointCopies | None) -> None:
-        self.context = context
-        self.copies = copies
-        self.stats: Stats | None = None
-        self.failure: errors.PretrainError | None = None
+    Args:
+        context: of the stage.
+        checkpoint_folder: where complete checkpoints are.
+        scratch: a private folder on the same file system.
+        surroundings: of this process.
 
-    def run(self, job: TrainJob) -> Stats:
-        """The stats of the finished job."""
-        environment = {"OMP_NUM_THREADS": str(job.num_threads)}
-        try:
-            run_job(
-                "pretrain.train.worker",
-                job.model_dump(mode="json"),
-                job.scratch_folder,
-                self.hear,
-                environment=environment,
-                silence_seconds=SILENCE_SECONDS,
-            )
-        except SubprocessError as error:
-            raise self.failure or error from None
-        if self.stats is None:
-            raise SubprocessError("the training process ended well and told no result: run the same command again")
-        return self.stats
-
-    def hear(self, event: dict[str, Any]) -> None:
-        """One event of the child."""
-        total = self.context.config.max_steps
-        match event["event"]:
-            case "started":
-                text = f"resuming after step {event['step']}/{total}" if event["step"] else f"step 0/{total}"
-                self.context.progress(event["step"], total, text)
-            case "step":
-                self.context.progress(event["step"], total, _step_text(event, total))
-            case "validation":
-                text = (
-                    f"step {event['step']}/{total} validation loss {event['validation_loss']:.3f} "
-                    f"({event['bits_per_byte']:.3f} bits per byte)"
-                )
-                self.context.progress(event["step"], total, text)
-            case "checkpoint" if self.copies is not None:
-                self.copies.copy(event["step"])
-            case "finished":
-                self.stats = event["stats"]
-            case "failed":
-                self.failure = getattr(errors, event["error"], StageError)(event["message"])
+    Raises:
+        DamagedArtifactError: an input differs from its manifest.
+    """
+    pack, init = context.inputs["pack"], context.inputs["init"]
+    return TrainJob(
+        config=context.config,
+        seed=context.seed,
+        inputs={"pack": _content(pack), "init": _content(init)},
+        pack_folder=_open_pack(pack),
+        init_folder=init.open_folder(),
+        checkpoint_folder=checkpoint_folder,
+        scratch_folder=scratch,
+        export_folder=scratch / "export",
+        num_threads=surroundings.num_threads,
+        num_processes=surroundings.num_processes,
+        num_loader_workers=surroundings.num_loader_workers,
+        allows_changed_resume=surroundings.allows_changed_resume,
+        tensorboard_folder=surroundings.tensorboard_folder(context.artifact_key),
+        flops_per_token=training_flops_per_token(_shape(context), read_index(pack).sequence_length),
+    )
 
 
-def _step_text(event: dict[str, Any], total: int) -> str:
-    rate = event["tokens_per_second"]
-    speed = "" if rate is None else f" {rate / 1000:.1f}k tokens/s" if rate >= 1000 else f" {rate:.0f} tokens/s"
-    return f"step {event['step']}/{total} loss {event['loss']:.3f}{speed}"
+def _shape(context: StageContext[TrainConfig]) -> ModelShape:
+    return ModelShape.from_config(read_json_object(context.inputs["init"].open_folder() / CONFIG))
 
 
 def _require_fit(index: SequenceIndex, shape: ModelShape) -> None:
@@ -162,6 +121,12 @@ def _require_fit(index: SequenceIndex, shape: ModelShape) -> None:
             f"the packed data has token ids up to {index.vocab_size - 1}, but the model's vocabulary has "
             f"{shape.vocab_size}: it was made for another tokenizer"
         )
+
+
+def _content(artifact: Artifact) -> str:
+    """What identifies the bytes of an artifact."""
+    hashes = canonical_json({part.path: part.sha256 for part in artifact.manifest.parts})
+    return hashlib.sha256(hashes.encode()).hexdigest()[:32]
 
 
 def _open_pack(pack: Artifact) -> Path:

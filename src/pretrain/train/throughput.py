@@ -1,6 +1,11 @@
 """How fast training goes: from a clock, so no part of what is compared between runs."""
 
 import time
+from typing import Any
+
+import torch
+
+from pretrain.modeling.hardware import peak_flops_per_second
 
 
 class StepClock:
@@ -10,7 +15,7 @@ class StepClock:
     """
 
     def __init__(self, tokens_per_step: int) -> None:
-        self._tokens_per_step = tokens_per_step
+        self.tokens_per_step = tokens_per_step
         self._mark: float | None = None
         self._steps = self._row_steps = 0
         self._seconds = self._row_seconds = 0.0
@@ -41,4 +46,33 @@ class StepClock:
         return self._rate(self._steps, self._seconds)
 
     def _rate(self, steps: int, seconds: float) -> float | None:
-        return round(steps * self._tokens_per_step / seconds, 1) if seconds else None
+        return round(steps * self.tokens_per_step / seconds, 1) if seconds else None
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Mean time of all measured steps."""
+        return round(self._seconds / self._steps, 4) if self._steps else None
+
+
+def device_name() -> str:
+    """The CUDA device, or `cpu`."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def mfu(tokens_per_second: float | None, flops_per_token: int | None, num_devices: int) -> float | None:
+    """The share of the devices' dense bf16 peak that training reaches; None on a device whose peak is not known."""
+    peak = peak_flops_per_second(device_name())
+    if not (tokens_per_second and flops_per_token and peak):
+        return None
+    return round(tokens_per_second * flops_per_token / (peak * num_devices), 4)
+
+
+def step_speed(clock: StepClock, flops_per_token: int | None, num_devices: int) -> dict[str, Any]:
+    """What a clock says of the steps since the last call: rate, seconds a step, MFU, and the peak of memory."""
+    rate = clock.take_rate()
+    return {
+        "tokens_per_second": rate,
+        "step_seconds": round(clock.tokens_per_step / rate, 4) if rate else None,
+        "mfu": mfu(rate, flops_per_token, num_devices),
+        "memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+    }

@@ -9,16 +9,37 @@ from transformers import Trainer, TrainingArguments
 from pretrain.errors import StageError
 from pretrain.train.batches import model_inputs
 from pretrain.train.config import TrainConfig
+from pretrain.train.horizon import Horizon
+from pretrain.train.job import TrainJob
+from pretrain.train.optimizers import muon_with_adamw
+from pretrain.train.processes import mean_over_processes, num_processes
 from pretrain.train.record import StepFigures
+from pretrain.train.stopping import StopRequest
 
 
 class ObservedTrainer(Trainer):
-    """Keeps the loss and the gradient norm of the step at work, for whoever decides whether to take it."""
+    """Keeps the loss and the gradient norm of the step at work, for whoever decides whether to take it.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        job: the training.
+        stop: what this process was asked.
+        options: of the Trainer.
+    """
+
+    def __init__(self, job: TrainJob, stop: StopRequest, **options: Any) -> None:
+        self.job = job
+        self._stop = stop
+        self._is_stop_agreed = False
         self._losses: list[torch.Tensor] = []
         self._grad_norm: torch.Tensor | None = None
         super().__init__(**options)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The recipe's optimizer."""
+        if self.optimizer is None and self.job.config.optimizer == "muon":
+            trained: Any = self.model if model is None else model
+            self.optimizer = muon_with_adamw(trained, self.job.config, self.get_decay_parameter_names(trained))
+        return super().create_optimizer(model)
 
     def create_accelerator_and_postprocess(self) -> None:
         """Has the accelerator remember the norm that it clips by; no hook of the Trainer is told it."""
@@ -50,6 +71,8 @@ class ObservedTrainer(Trainer):
     def take_figures(self, learning_rate: float) -> StepFigures:
         """The figures of the step whose gradients are ready, with one transfer from the device.
 
+        Several processes agree on them here, and on whether to stop: what one decides by them, all decide.
+
         Raises:
             StageError: the Trainer did not clip, so that its gradients cannot be vouched for.
         """
@@ -59,20 +82,38 @@ class ObservedTrainer(Trainer):
                 "go unchecked: use a version that this one names in its pyproject.toml"
             )
         norm = self._grad_norm.float()
-        loss, grad_norm = torch.stack([torch.stack(self._losses).sum().to(norm.device), norm]).tolist()
+        values = [torch.stack(self._losses).sum().to(norm.device), norm]
+        if num_processes() > 1:
+            # The Trainer multiplies each process's share of the loss by their number: the mean is the step's loss.
+            shared = torch.stack([values[0], torch.tensor(float(self._stop.is_made), device=norm.device)])
+            loss, asked = mean_over_processes(shared)
+            loss, grad_norm, asked = torch.stack([loss, norm, asked]).tolist()
+            self._is_stop_agreed = asked > 0
+        else:
+            loss, grad_norm = torch.stack(values).tolist()
         self._losses, self._grad_norm = [], None
         return StepFigures(loss=loss, grad_norm=grad_norm, learning_rate=learning_rate)
 
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether training is to end with this step, the same in every process."""
+        return self._is_stop_agreed if num_processes() > 1 else self._stop.is_made
 
-def training_arguments(config: TrainConfig, seed: int, output_dir: str) -> TrainingArguments:
+
+def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
     """The recipe in the Trainer's own terms. What it would log, evaluate or rotate by itself is off."""
+    config = job.config
+    is_cpu = not torch.accelerator.is_available()
+    is_shared = job.num_processes > 1
+    name, options = schedule(config, horizon)
     return TrainingArguments(
-        output_dir=output_dir,
-        max_steps=config.max_steps,
+        output_dir=str(job.scratch_folder / "trainer"),
+        max_steps=horizon.steps,
         per_device_train_batch_size=config.per_device_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        gradient_accumulation_steps=horizon.accumulation_steps(job.num_processes),
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if config.schedule == "constant" else config.schedule,
+        lr_scheduler_type=name,
+        lr_scheduler_kwargs=options,
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
         optim="adamw_torch_fused",
@@ -81,13 +122,16 @@ def training_arguments(config: TrainConfig, seed: int, output_dir: str) -> Train
         adam_epsilon=config.adam_epsilon,
         max_grad_norm=config.max_grad_norm,
         bf16=config.bf16,
-        use_cpu=not torch.accelerator.is_available(),  # said outright, or bf16 is refused there
+        use_cpu=is_cpu,  # said outright, or bf16 is refused there
         torch_compile=config.compile,
-        seed=seed,
-        data_seed=seed,
+        seed=job.seed,
+        data_seed=job.seed,
         train_sampling_strategy="sequential",  # OrderedSamples is in order already
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=job.num_loader_workers,
+        ddp_backend="gloo" if is_shared and is_cpu else None,
+        ddp_find_unused_parameters=False if is_shared else None,
         save_strategy="steps",
         save_steps=config.save_every_steps,
         save_total_limit=None,  # it removes the old before the new is known to be whole
@@ -97,3 +141,11 @@ def training_arguments(config: TrainConfig, seed: int, output_dir: str) -> Train
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def schedule(config: TrainConfig, horizon: Horizon) -> tuple[str, dict[str, Any]]:
+    """The recipe's schedule by the Trainer's name, with its options."""
+    if config.schedule == "wsd":
+        shape = "1-sqrt" if config.decay_shape == "sqrt" else config.decay_shape
+        return "warmup_stable_decay", {"num_decay_steps": horizon.decay_steps, "decay_type": shape}
+    return ("constant_with_warmup" if config.schedule == "constant" else config.schedule), {}

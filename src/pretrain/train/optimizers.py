@@ -1,0 +1,80 @@
+"""Muon for the matrices of the hidden layers, AdamW for all else, as one optimizer.
+
+Source: Jordan 2024 (kellerjordan.github.io/posts/muon) for the method and for what it is not meant for: embeddings,
+the output head, and vectors. The update of a matrix of m x n is scaled by 0.2 * sqrt(max(m, n)), so that one learning
+rate and one weight decay suit both halves (Liu et al. 2025, arXiv 2502.16982, section 2.2).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from pretrain.train.config import TrainConfig
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Steps `torch.optim.Muon` on the groups marked `is_muon`, and fused `torch.optim.AdamW` on the others.
+
+    State and groups are of this one optimizer, so that it is saved, loaded and scheduled as any other.
+
+    Args:
+        groups: of parameters, each with `is_muon` and `weight_decay`.
+        config: the recipe's part.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], config: TrainConfig) -> None:
+        betas = (config.adam_beta1, config.adam_beta2)
+        muon = [group for group in groups if group["is_muon"]]
+        adamw = [group for group in groups if not group["is_muon"]]
+        rate = config.learning_rate
+        # Muon's own momentum (0.95, Nesterov) and 5 Newton-Schulz iterations are torch's defaults, and Jordan's.
+        self._muon = torch.optim.Muon(muon, lr=rate, adjust_lr_fn="match_rms_adamw")
+        self._adamw = torch.optim.AdamW(adamw, lr=rate, betas=betas, eps=config.adam_epsilon, fused=True)
+        super().__init__([*self._muon.param_groups, *self._adamw.param_groups], {})
+        self._share()
+
+    def _share(self) -> None:
+        for half, is_muon in ((self._muon, True), (self._adamw, False)):
+            half.param_groups = [group for group in self.param_groups if group["is_muon"] == is_muon]
+            half.state = self.state
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Updates every parameter that has a gradient."""
+        self._muon.step()  # type: ignore[no-untyped-call]
+        self._adamw.step()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+
+def muon_with_adamw(model: PreTrainedModel, config: TrainConfig, decayed: list[str]) -> MuonWithAdamW:
+    """The optimizer of a model.
+
+    Args:
+        model: the model.
+        config: the recipe's part.
+        decayed: names of the parameters that decay.
+    """
+    embeddings = {id(layer.weight) for layer in _embeddings(model)}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            is_muon = parameter.dim() == 2 and id(parameter) not in embeddings
+            groups.setdefault((is_muon, name in decayed), []).append(parameter)
+    return MuonWithAdamW(
+        [
+            {"params": parameters, "is_muon": is_muon, "weight_decay": config.weight_decay if is_decayed else 0.0}
+            for (is_muon, is_decayed), parameters in sorted(groups.items(), key=lambda item: item[0])
+        ],
+        config,
+    )
+
+
+def _embeddings(model: PreTrainedModel) -> list[Any]:
+    layers: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]  # type: ignore[no-untyped-call]
+    return [layer for layer in layers if layer is not None]
