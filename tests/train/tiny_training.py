@@ -1,5 +1,6 @@
 """A training small enough for seconds: 2 layers, 32 wide, 64 tokens, and the artifacts that it reads."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,14 +20,19 @@ SEQUENCE_LENGTH = 32
 NUM_SEQUENCES = {"train": 40, "validation": 8}
 
 
-def make_pack(store: Store, num_sequences: dict[str, int] = NUM_SEQUENCES) -> Artifact:
-    """Sequences that count modulo 61 from a random start: easy, so that the loss falls in a few steps."""
+def make_pack(store: Store, num_sequences: dict[str, int] = NUM_SEQUENCES, noisy: Sequence[int] = ()) -> Artifact:
+    """Sequences that count modulo 61 from a random start: easy, so that the loss falls in a few steps.
+
+    Those of the training split at `noisy` are random.
+    """
     files = UnitFiles(store, "pack/upstream")
     generator = np.random.default_rng(0)
     splits = {}
     for split, count in num_sequences.items():
         starts = generator.integers(0, 61, size=(count, 1))
         tokens = (3 + (starts + np.arange(SEQUENCE_LENGTH)) % 61).astype("<u2")
+        if split == "train":
+            tokens[list(noisy)] = np.random.default_rng(7).integers(3, 64, size=(len(noisy), SEQUENCE_LENGTH))
         path = f"data/{split}/part-00000.tokens"
         with files.create(path) as output:
             output.path.write_bytes(tokens.tobytes())
@@ -52,8 +58,8 @@ def make_pack(store: Store, num_sequences: dict[str, int] = NUM_SEQUENCES) -> Ar
     return _finish(store, "pack", files)
 
 
-def make_init(store: Store, **sizes: object) -> Artifact:
-    """A randomly initialised Llama with attention dropout."""
+def make_init(store: Store, files: Mapping[str, str] | None = None, **sizes: object) -> Artifact:
+    """A randomly initialised Llama with attention dropout, and files beside it by name."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -73,12 +79,13 @@ def make_init(store: Store, **sizes: object) -> Artifact:
     model = LlamaForCausalLM(LlamaConfig(**values | sizes))
     folder = Path(store.local_file("saved-init"))
     model.save_pretrained(folder)
-    (folder / "tokenizer.json").write_text('{"kept": "as it is"}')
-    files = UnitFiles(store, "init/upstream")
+    for name, text in (files or {"tokenizer.json": '{"kept": "as it is"}'}).items():
+        (folder / name).write_text(text)
+    written = UnitFiles(store, "init/upstream")
     for path in sorted(folder.iterdir()):
-        with files.create(f"data/{path.name}") as output:
+        with written.create(f"data/{path.name}") as output:
             output.path.write_bytes(path.read_bytes())
-    return _finish(store, "init", files)
+    return _finish(store, "init", written)
 
 
 def make_context(
