@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from pretrain.dedup.config import KeepConfig
-from pretrain.dedup.keeper import id_bits, id_texts, is_old, is_removable, keeper_keys, keeper_order
+from pretrain.dedup.keeper import id_bits, id_column, id_texts, is_old, is_removable, keeper_keys, keeper_order
 from pretrain.errors import StageError
 
 # in order of arrival: id, source, bytes of text, quality
@@ -57,7 +57,7 @@ def test_with_all_but_only_the_named_sources_lose_documents():
 def test_an_id_is_128_bits_in_hexadecimal():
     ids = ["00" * 15 + "ff", "0123456789abcdef" * 2]
     assert id_bits(ids).tolist() == [[0, 255], [0x0123456789ABCDEF] * 2]
-    assert id_texts(id_bits(ids)) == ids
+    assert id_texts(id_bits(ids)) == id_column(id_bits(ids)).to_pylist() == ids
     assert id_bits([]).shape == (0, 2)
 
 

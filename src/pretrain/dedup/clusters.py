@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pretrain.dedup.decision import CLUSTER_COLUMNS
-from pretrain.dedup.keeper import id_texts
+from pretrain.dedup.keeper import id_column
 from pretrain.dedup.shuffle import Slice, read_slices
 from pretrain.stage import Stats, UnitFiles, part_name
 
@@ -51,8 +51,8 @@ def write_clusters(files: UnitFiles, unit: ClusterUnit) -> Stats:
     rows = read_slices(files, unit.slices, CLUSTER_COLUMNS)
     rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
     columns = {
-        "id": id_texts(rows[:, 2:4]),
-        "cluster": id_texts(rows[:, :2]),
+        "id": id_column(rows[:, 2:4]),
+        "cluster": id_column(rows[:, :2]),
         "size": rows[:, 4].astype(np.int64),
         "kept": rows[:, 5] == 1,
     }

@@ -94,6 +94,13 @@ def id_texts(halves: UInt64Array) -> list[str]:
     return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
+def id_column(halves: UInt64Array) -> pa.StringArray:
+    """As `id_texts`, in 36 bytes an id instead of the 90 of a string in a list."""
+    ends = pa.py_buffer(np.arange(0, 32 * len(halves) + 1, 32, dtype=np.int32))
+    digits = pa.py_buffer(halves.astype(">u8").tobytes().hex().encode())
+    return pa.StringArray.from_buffers(len(halves), ends, digits)
+
+
 def _source_bits(sources: pa.ChunkedArray, keep: KeepConfig) -> UInt64Array:
     ranks = {source: rank for rank, source in enumerate(keep.prefer_sources)}
     removable = set(keep.removable_sources)
