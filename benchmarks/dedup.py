@@ -42,7 +42,7 @@ from pretrain.stage import StageContext
 from pretrain.store import LocalStore
 from tests.document_artifact import make_document_artifact
 
-PEER = Path(__file__).parent / "dedup_peer.py"
+PEER = Path(__file__).resolve().parent / "dedup_peer.py"
 SIMILARITIES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 PAIRS_EACH = 400
 NEAR_ONLY = DedupConfig(exact=None, minhash=MinHashConfig(max_cluster_fraction=1.0))
@@ -115,10 +115,11 @@ def peer_run(python: str, name: str, documents: list[Document]) -> dict[str, Any
         columns = {"id": [d.id for d in documents], "text": [d.text for d in documents]}
         pq.write_table(pa.table(columns), Path(folder) / "part-00000.parquet")
         done = subprocess.run(
-            [python, str(PEER), name, folder],
+            [str(Path(python).absolute()), str(PEER), name, folder],
             check=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            cwd=folder,  # datatrove leaves a folder of logs where it runs
             env={"PATH": os.environ["PATH"]},
         )
     found: dict[str, Any] = json.loads(done.stdout)

@@ -45,7 +45,7 @@ from pretrain.train.batches import batch_of
 from tests.document_artifact import make_document_artifact
 from tests.sequences.stage_inputs import make_shard_artifact
 
-PEER = Path(__file__).parent / "pack_peer.py"
+PEER = Path(__file__).resolve().parent / "pack_peer.py"
 BOS, EOS = "<|endoftext|>", "<|endoftext|>"
 SEQUENCE_LENGTH = 2048
 PART_DOCUMENTS = 40_000  # of 128 MB, as the stages cut them
@@ -169,10 +169,11 @@ def peer_run(python: str, name: str, documents: list[Document], tokenizer: Path)
         columns = {"id": [d.id for d in documents], "text": [d.text for d in documents]}
         pq.write_table(pa.table(columns), Path(folder) / "part-00000.parquet")
         done = subprocess.run(
-            [python, str(PEER), name, folder, str(tokenizer), BOS, EOS],
+            [str(Path(python).absolute()), str(PEER), name, folder, str(tokenizer.resolve()), BOS, EOS],
             check=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            cwd=folder,  # datatrove leaves a folder of logs where it runs
             env={"PATH": os.environ["PATH"], "HOME": folder, "HF_HUB_OFFLINE": "1"},
         )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

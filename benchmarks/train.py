@@ -1,0 +1,229 @@
+"""How fast training goes beside a hand-written loop and the plain Trainer fed by the course's own dataset.
+
+    .venv/bin/python -m benchmarks.train speed                      # the demo's model, on a CPU: six minutes
+    .venv/bin/python -m benchmarks.train speed --model 124M --sequence-length 2048 --batch-size 16 --bf16 --compile
+    .venv/bin/python -m benchmarks.train checkpoints
+
+Each run is a process of its own with the same weights, batch and dtype; the three take turns, and medians count. The
+first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. `checkpoints` is the
+share of a training's time that saving every 50 steps takes, by the clock around the whole training.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pretrain.modeling.flops import training_flops_per_token
+from pretrain.modeling.folders import CONFIG, read_json_object
+from pretrain.modeling.shape import ModelShape
+from pretrain.runner import num_usable_cores
+from pretrain.sequences.index import SequenceIndex, SplitIndex, TokenPart
+from pretrain.train.config import TrainConfig
+from pretrain.train.job import TrainJob
+from pretrain.train.listening import Listener
+
+PEER = Path(__file__).resolve().parent / "train_peer.py"
+SIZES: dict[str, dict[str, Any]] = {
+    "demo": {
+        "vocab_size": 4096,
+        "hidden_size": 192,
+        "intermediate_size": 512,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+    },
+    "124M": {
+        "vocab_size": 50_304,
+        "hidden_size": 768,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 12,
+        "tie_word_embeddings": True,
+    },
+    "1B": {
+        "vocab_size": 50_304,
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "num_hidden_layers": 20,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "tie_word_embeddings": False,
+    },
+}
+
+
+def report(name: str, **figures: Any) -> None:
+    """One line of results."""
+    print(json.dumps({"measured": name, **figures}), flush=True)
+
+
+def write_model(folder: Path, size: str, sequence_length: int) -> Path:
+    """A random Llama as a folder."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    LlamaForCausalLM(LlamaConfig(**SIZES[size], max_position_embeddings=sequence_length)).save_pretrained(folder)
+    return folder
+
+
+def write_data(folder: Path, num_sequences: int, length: int, vocab_size: int) -> Path:
+    """Random tokens as a pack artifact's folder, and the same rows as parquet beside it."""
+    rows = np.random.default_rng(0).integers(3, vocab_size, (num_sequences, length)).astype("<u2")
+    path = folder / "data/train/part-00000.tokens"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(rows.tobytes())
+    empty = SplitIndex(parts=[], tokens=0, sequences=0, tokens_dropped=0)
+    part = TokenPart(path="data/train/part-00000.tokens", tokens=rows.size, documents=1)
+    index = SequenceIndex(
+        dtype="uint16",
+        vocab_size=vocab_size,
+        sequence_length=length,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+        splits={
+            "train": SplitIndex(parts=[part], tokens=rows.size, sequences=num_sequences, tokens_dropped=0),
+            "validation": empty,
+        },
+    )
+    (folder / "data/index.json").write_text(index.model_dump_json())
+    np.save(folder / "data/token_bytes.npy", np.full(vocab_size, 4, np.int32))
+    pq.write_table(pa.table({"input_ids": list(rows.astype(np.int32))}), folder / "rows.parquet")
+    return folder
+
+
+def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_every: int | None, run: str) -> Any:
+    """A training by the worker that the stage starts; its stats."""
+    model, pack = folder / "model", folder / "pack"
+    shape = ModelShape.from_config(read_json_object(model / CONFIG))
+    config = TrainConfig.model_validate(
+        {
+            "max_steps": steps,
+            "per_device_batch_size": options.batch_size,
+            "learning_rate": 1e-3,
+            "warmup_steps": 10,
+            "bf16": options.bf16,
+            "compile": options.compile,
+            "save_every_steps": save_every or steps,
+            "max_eval_sequences": 0,
+        }
+    )
+    work = folder / run
+    (work / "checkpoints").mkdir(parents=True)
+    job = TrainJob(
+        config=config,
+        seed=0,
+        pack_folder=pack,
+        init_folder=model,
+        checkpoint_folder=work / "checkpoints",
+        scratch_folder=work,
+        export_folder=work / "export",
+        num_threads=options.threads,
+        flops_per_token=training_flops_per_token(shape, options.sequence_length),
+    )
+    return Listener(lambda done, total, text: None, steps, None).run(job, silence_seconds=600)
+
+
+def run_peer(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The loop or the Trainer."""
+    spec = {
+        "model": str(folder / "model"),
+        "tokens": str(folder / "pack/data/train/part-00000.tokens"),
+        "parquet": str(folder / "pack/rows.parquet"),
+        "sequence_length": options.sequence_length,
+        "batch_size": options.batch_size,
+        "steps": options.steps,
+        "learning_rate": 1e-3,
+        "warmup_steps": 10,
+        "bf16": options.bf16,
+        "compile": options.compile,
+        "threads": options.threads,
+    }
+    path = folder / "spec.json"
+    path.write_text(json.dumps(spec))
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        [sys.executable, str(PEER), name, str(path)],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure_speed(folder: Path, options: argparse.Namespace) -> None:
+    """Tokens a second of all three."""
+    found: dict[str, list[dict[str, Any]]] = {"pretrain": [], "loop": [], "trainer": []}
+    for run in range(options.runs):
+        found["pretrain"].append(run_pretrain(folder, options, options.steps, None, f"run-{run}")["measured"])
+        for name in ("loop", "trainer"):
+            found[name].append(run_peer(name, folder, options))
+
+    def median(name: str, key: str) -> float:
+        return statistics.median(each[key] for each in found[name])
+
+    rates = {name: median(name, "tokens_per_second") for name in found}
+    report(
+        "speed",
+        device=found["pretrain"][0]["device"],
+        model=options.model,
+        batch_size=options.batch_size,
+        sequence_length=options.sequence_length,
+        tokens_per_second={name: round(rate) for name, rate in rates.items()},
+        of_the_loop=round(rates["pretrain"] / rates["loop"], 3),
+        of_the_trainer=round(rates["pretrain"] / rates["trainer"], 3),
+        mfu=found["pretrain"][0]["mfu"],
+        seconds_to_first_step={name: round(median(name, "seconds_to_first_step"), 1) for name in found},
+    )
+
+
+def measure_checkpoints(folder: Path, options: argparse.Namespace) -> None:
+    """The time of a training with a checkpoint every 50 steps beside one with the last alone."""
+    seconds: dict[int, list[float]] = {50: [], options.steps: []}
+    for run in range(options.runs):
+        for every, taken in seconds.items():
+            measured = run_pretrain(folder, options, options.steps, every, f"run-{run}-{every}")["measured"]
+            taken.append(measured["training_seconds"] - measured["seconds_to_first_step"])
+    often, once = (statistics.median(taken) for taken in seconds.values())
+    report("checkpoints", steps=options.steps, seconds=round(often, 2), of_them_lost=round((often - once) / often, 4))
+
+
+def main() -> None:
+    """Runs one measurement."""
+    measurements = {"speed": measure_speed, "checkpoints": measure_checkpoints}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measurement", choices=measurements)
+    parser.add_argument("--model", choices=SIZES, default="demo")
+    parser.add_argument("--sequence-length", type=int, default=256)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=num_usable_cores())
+    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_model(folder / "model", options.model, options.sequence_length)
+        num_sequences = max(1000, options.steps * options.batch_size)
+        write_data(folder / "pack", num_sequences, options.sequence_length, SIZES[options.model]["vocab_size"])
+        measurements[options.measurement](folder, options)
+
+
+if __name__ == "__main__":
+    main()
