@@ -48,6 +48,8 @@ def test_a_space_is_put_before_the_text_where_the_folder_says_so(tmp_path):
         ({"vocab.json": b"[1]"}, "no JSON object of ids"),
         ({"vocab.json": b'{"a": "x"}'}, "no JSON object of ids"),
         ({"vocab.json": b'{"a": true}'}, "no JSON object of ids"),
+        ({"vocab.json": b'{"a": 4294967296}'}, "no JSON object of ids"),
+        ({"vocab.json": b"[" * 100_000}, "is not valid JSON"),
         ({"vocab.json": b'{"a": 0, "b": 0}'}, "gives one id to several"),
         ({"vocab.json": b'{"a": 0}'}, r"lacks 25\d bytes or tokens"),
         ({"vocab.json": b'{"a": 0'}, "is not valid JSON"),

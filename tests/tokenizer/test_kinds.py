@@ -72,3 +72,10 @@ def test_an_empty_file_is_refused(tmp_path):
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(InputError, match=message):
             build_tokenizer(tmp_path, {"import": name})
+
+
+def test_a_word_of_gpt2_s_files_cannot_end_documents(tmp_path):
+    for name, data in gpt2_files([("h", "e"), ("Ġ", "he")]).items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match="the text ' he' is encoded to the special token itself"):
+        build_tokenizer(tmp_path, {"import": ".", "eos_token": "Ġhe"})

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer
 
 from pretrain.errors import InputError
@@ -158,3 +159,71 @@ def test_a_published_tokenizer_file_is_imported(tmp_path):
     sizes = encoder.token_bytes()
     assert [sizes[ids].sum() for ids in encoder.encode(TRAIN)] == [len(text.encode()) for text in TRAIN]
     assert stats["round_trip_failures"] == 0
+
+
+@pytest.mark.parametrize("token", ["Ġ", "e", "Ġth"])
+def test_a_token_of_ordinary_text_neither_begins_nor_ends_documents(tmp_path, outside, token):
+    for role in ("bos_token", "eos_token", "pad_token"):
+        with pytest.raises(InputError, match=f"'{token}' begins, ends or pads documents, but is not marked as special"):
+            build_tokenizer(tmp_path, {"import": "outside", role: token})
+
+
+def test_a_token_that_is_not_marked_as_special_cannot_end_documents(tmp_path, outside):
+    definition = json.loads((outside / "tokenizer.json").read_text())
+    for token in definition["added_tokens"]:
+        token["special"] = False
+    (outside / "tokenizer.json").write_text(json.dumps(definition))
+    with pytest.raises(InputError, match=r"'<\|eos\|>' begins, ends or pads documents, but is not marked as special"):
+        build_tokenizer(tmp_path, {"import": "outside", "eos_token": "<|eos|>"})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ('{"eos_token": 5}', r"has eos_token '5': write it as a string"),
+        ('{"eos_token": {"lstrip": false}}', r"has eos_token .*: write it as a string"),
+        ('{"eos_token": "\\ud800"}', r"half a character"),
+        ('{"tokenizer_class": 7}', r"transformers cannot load it"),
+        ('{"tokenizer_class": "BertTokenizer"}', r"transformers cannot load it"),
+        ('{"added_tokens_decoder": []}', r"transformers cannot load it"),
+        ('{"model_max_length": "x"}', r"transformers cannot load it"),
+        ("[" * 100_000, r"tokenizer_config\.json is not valid JSON"),
+    ],
+)
+def test_a_config_of_any_content_is_refused_in_words(tmp_path, outside, config, message):
+    (outside / "tokenizer_config.json").write_text(config)
+    with pytest.raises(InputError, match=message):
+        build_tokenizer(tmp_path, {"import": "outside"})
+
+
+def test_an_id_far_beyond_the_vocabulary_is_refused_before_anything_of_that_size_is_made(tmp_path, outside):
+    definition = json.loads((outside / "tokenizer.json").read_text())
+    definition["model"]["vocab"]["zzzz"] = 4_000_000_000
+    (outside / "tokenizer.json").write_text(json.dumps(definition))
+    with pytest.raises(InputError, match=r"an id of its 281 tokens is 4,000,000,000"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"added_tokens_decoder": {"280": {"content": "on the", "special": False}}},
+        {"additional_special_tokens": ["<|more|>"]},
+        {"tokenizer_class": "GPT2Tokenizer"},  # which adds its own <|endoftext|>
+    ],
+)
+def test_tokens_that_transformers_would_add_are_refused(tmp_path, outside, config):
+    (outside / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"transformers loads it with 1 tokens more .* with id 280"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+
+
+def test_what_stands_for_unknown_text_cannot_end_documents_but_may_pad_them(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "the": 1}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens(["<unk>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match="is encoded to the special token itself"):
+        build_tokenizer(tmp_path, {"import": "tokenizer.json", "eos_token": "<unk>"})
+    artifact, _ = build_tokenizer(tmp_path, {"import": "tokenizer.json", "pad_token": "<unk>"})
+    assert Encoder(artifact.open_folder()).pad_token_id == 0

@@ -125,9 +125,16 @@ def without_special_pieces(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def special_token(config: dict[str, Any], role: str) -> str | None:
-    """The token that a tokenizer_config.json names as `bos_token`, `eos_token` or `pad_token`, if any."""
+    """The token that a tokenizer_config.json names as `bos_token`, `eos_token` or `pad_token`, if any.
+
+    Raises:
+        InputError: what stands there is no token.
+    """
     token = config.get(role)
-    return token["content"] if isinstance(token, dict) else token
+    name = token.get("content") if isinstance(token, dict) else token
+    if not isinstance(name, str) and token is not None:
+        raise InputError(f"the tokenizer's config has {role} {str(token)[:60]!r}: write it as a string")
+    return name
 
 
 def text_batches(documents: Iterator[Document]) -> Iterator[list[Document]]:

@@ -63,7 +63,10 @@ def huggingface_files(contents: Mapping[str, bytes], options: Options) -> dict[s
     config.pop("auto_map", None)
     config.setdefault("tokenizer_class", GENERIC_CLASS)
     shown = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    files = {TOKENIZER_FILE: definition, CONFIG_FILE: shown.encode()}
+    try:
+        files = {TOKENIZER_FILE: definition, CONFIG_FILE: shown.encode()}
+    except UnicodeEncodeError as error:
+        raise InputError(f"tokenizer.import: {CONFIG_FILE} or the recipe has half a character: {error}") from error
     if CHAT_TEMPLATE_FILE in contents:
         files[CHAT_TEMPLATE_FILE] = contents[CHAT_TEMPLATE_FILE]
     return files
@@ -77,7 +80,7 @@ def json_object(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(contents.get(name, b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"tokenizer.import: {name} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"tokenizer.import: {name} holds {type(value).__name__}, not a JSON object")

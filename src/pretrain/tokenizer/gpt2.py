@@ -54,9 +54,9 @@ def _require_gpt2_class(config: Mapping[str, Any]) -> None:
 def _vocab(data: bytes) -> dict[str, int]:
     try:
         vocab = json.loads(data.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"tokenizer.import: {VOCAB_FILE} is not valid JSON: {error}") from error
-    if not isinstance(vocab, dict) or not all(type(token_id) is int and token_id >= 0 for token_id in vocab.values()):
+    if not isinstance(vocab, dict) or not all(type(n) is int and 0 <= n < 1 << 32 for n in vocab.values()):
         raise InputError(f"tokenizer.import: {VOCAB_FILE} is no JSON object of ids by token")
     if len(set(vocab.values())) < len(vocab):
         raise InputError(f"tokenizer.import: {VOCAB_FILE} gives one id to several tokens; get the file anew")

@@ -17,6 +17,9 @@ from pretrain.tokenizer.inputs import CONFIG_FILE, HUB_PREFIX, TOKENIZER_FILE
 from pretrain.tokenizer.probe import PROBE
 from pretrain.tokenizer.saving import copy_folder
 
+# The largest published vocabularies have some 260,000 tokens; an id is a row of the model's embedding and of counts.
+_MAX_VOCAB_SIZE = 1 << 24
+
 
 class ImportUnit(NamedTuple):
     """The outside files, and what the recipe says of them."""
@@ -56,22 +59,38 @@ def _require_usable(folder: Path) -> None:
                 f"tokenizer.import: {role} {token!r} is not in the vocabulary "
                 f"of {plain.get_vocab_size()} tokens; set tokenizer.{role} to a token that is"
             )
-    _require_plain_specials(folder, special_token(config, "unk_token"))
+    encoder = Encoder(folder)
+    if encoder.vocab_size > _MAX_VOCAB_SIZE:
+        raise InputError(
+            f"tokenizer.import: an id of its {plain.get_vocab_size():,} tokens is {encoder.vocab_size - 1:,}, and a "
+            f"model would have a row for each up to it; up to {_MAX_VOCAB_SIZE:,} are taken: number its tokens anew"
+        )
+    _require_plain_specials(encoder, special_token(config, "unk_token"))
     _require_same_ids(folder, plain)
 
 
-def _require_plain_specials(folder: Path, unk_token: str | None) -> None:
-    """Text that spells a special token must not become it."""
-    encoder = Encoder(folder)
-    special = {token.content: id for id, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
-    unknown = {special.get(unk_token or ""), special.get("<unk>"), special.get("[UNK]")}  # may stand for any character
-    texts = [text for token in special for text in (token, f"a{token}b", f"a {token} b", f"\n{token}\n")]
-    bad = set(special.values()) - unknown
+def _require_plain_specials(encoder: Encoder, unk_token: str | None) -> None:
+    """Text that spells a special token, or one named by a role, must not become it."""
+    tokenizer = encoder.tokenizer
+    special = {token.content: id for id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    # the token for unknown text may stand for any character, but not where it begins or ends documents as well
+    unknown = {tokenizer.token_to_id(token) for token in (unk_token or "", "<unk>", "[UNK]")}
+    framing = {encoder.bos_token_id, encoder.eos_token_id} - {None}
+    for token_id in (framing | {encoder.pad_token_id} - {None, *unknown}) - set(special.values()):
+        raise InputError(
+            f"tokenizer.import: {tokenizer.id_to_token(token_id or 0)!r} begins, ends or pads documents, but is not "
+            "marked as special in its tokenizer.json, so that text is encoded to it: name one of "
+            f"{', '.join(sorted(special)[:5]) or 'those of another tokenizer'} in the recipe, or mark it there"
+        )
+    bad = (set(special.values()) - unknown) | framing
+    spelled = {*special, *(encoder.decode([token_id]) for token_id in special.values())}
+    texts = [text for token in sorted(spelled) for text in (token, f"a{token}b", f"a {token} b", f"\n{token}\n")]
     for text, ids in zip(texts, encoder.encode(texts), strict=True):
         if bad.intersection(ids):
             raise InputError(
                 f"tokenizer.import: the text {text!r} is encoded to the special token itself; whoever writes it in a "
-                "document would end or begin documents. Import a tokenizer whose model keeps special tokens apart"
+                "document would end or begin documents. Import a tokenizer whose model keeps special tokens apart, or "
+                "name others as bos_token and eos_token"
             )
 
 
@@ -80,15 +99,24 @@ def _require_same_ids(folder: Path, plain: Tokenizer) -> None:
 
     try:
         loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        encoded = [loaded.encode(text, add_special_tokens=False) for text in PROBE]
+    except Exception as error:  # what a config of any content leads its classes to; tokenizers raises bare Exception
         raise InputError(
             f"tokenizer.import: transformers cannot load it: {error}. Set tokenizer_class in its "
             f"tokenizer_config.json to {GENERIC_CLASS}, or name the tokenizer.json file alone"
         ) from error
     # Some classes of transformers build a tokenizer of their own; pack uses tokenizer.json.
-    for text in PROBE:
-        if loaded.encode(text, add_special_tokens=False) != plain.encode(text, add_special_tokens=False).ids:
+    for text, ids in zip(PROBE, encoded, strict=True):
+        if ids != plain.encode(text, add_special_tokens=False).ids:
             raise InputError(
                 f"tokenizer.import: transformers loads it as {type(loaded).__name__}, which gives other ids "
                 f"than its tokenizer.json for {text[:40]!r}; name that file alone, and the special tokens in the recipe"
             )
+    added = loaded.get_vocab().items() - plain.get_vocab(with_added_tokens=True).items()
+    if added:
+        token, token_id = min(added, key=lambda pair: pair[1])
+        raise InputError(
+            f"tokenizer.import: transformers loads it with {len(added)} tokens more than its tokenizer.json has, such "
+            f"as {token!r} with id {token_id}, for which a model would have no row: name that file alone, and the "
+            "special tokens in the recipe"
+        )
