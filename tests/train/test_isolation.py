@@ -1,9 +1,12 @@
 """Documents that share a sequence and are isolated: none bears on another, in any mode, through the real collator."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+import transformers.modeling_flash_attention_utils as flash
+from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from pretrain.pack.config import PackConfig
@@ -119,6 +122,53 @@ def test_labels_leave_out_padding_and_where_isolated_the_first_token_of_a_docume
         assert ("position_ids" in batch) == is_isolated
 
 
-def test_attention_that_takes_no_mask_finds_documents_by_their_positions(tmp_path):
-    inputs = model_inputs(rows(packed(tmp_path)), "flash_attention_2")
+def test_flex_attention_finds_documents_by_their_positions(tmp_path):
+    inputs = model_inputs(rows(packed(tmp_path)), "flex_attention")
     assert set(inputs) == {"input_ids", "labels", "position_ids"}
+
+
+def test_flash_attention_is_told_where_the_documents_of_all_rows_begin(tmp_path):
+    artifact = packed(tmp_path, ["aa", "b", "cccccc"], sequence_length=9)  # rows of 8 and of 4 and 3 tokens
+    inputs = model_inputs(rows(artifact), "flash_attention_2")
+    filled = (inputs["input_ids"] != 2).sum(dim=1).tolist()
+    assert sorted(filled) == [7, 8]
+    expected = [0, 8, 9, 13, 16, 18] if filled[0] == 8 else [0, 4, 7, 9, 17, 18]
+    assert inputs["cu_seq_lens_q"].tolist() == inputs["cu_seq_lens_k"].tolist() == expected
+    assert inputs["cu_seq_lens_q"].dtype == torch.int32
+    assert inputs["max_length_q"] == inputs["max_length_k"] == 8
+
+
+def varlen_attention(q, k, v, *, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, causal, softmax_scale):
+    """What flash_attn_varlen_func computes: (tokens, heads, width), documents apart by their borders."""
+    assert causal and max_seqlen_q == max_seqlen_k == int(cu_seqlens_q.diff().max())
+    assert torch.equal(cu_seqlens_q, cu_seqlens_k)
+    found = []
+    for start, stop in itertools.pairwise(cu_seqlens_q.tolist()):
+        heads = [part[start:stop].transpose(0, 1) for part in (q, k, v)]
+        found.append(scaled_dot_product_attention(*heads, is_causal=True, scale=softmax_scale, enable_gqa=True))
+    return torch.cat(found, dim=1).transpose(0, 1)
+
+
+def plain_attention(q, k, v, *, causal, softmax_scale):
+    """What flash_attn_func computes: (rows, tokens, heads, width)."""
+    heads = [part.transpose(1, 2) for part in (q, k, v)]
+    found = scaled_dot_product_attention(*heads, is_causal=causal, scale=softmax_scale, enable_gqa=True)
+    return found.transpose(1, 2)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_by_flash_attention_logits_of_a_document_are_those_of_the_document_alone(tmp_path, monkeypatch, is_training):
+    """transformers' own way to it, over several rows; of its kernels, which want a GPU, what they compute."""
+    model = make_model("sdpa").train(is_training)
+    batch = rows(packed(tmp_path, TEXTS * 2))
+    assert len(batch["input_ids"]) > 1
+    expected = logits_by_document(model, batch)
+    for name in list(vars(flash)):
+        monkeypatch.setattr(flash, name, getattr(flash, name))  # puts back what it keeps of the kernels
+    kernels = (plain_attention, varlen_attention, None, flash._pad_input, flash._unpad_input)
+    monkeypatch.setattr(flash, "_lazy_imports", lambda *_, **__: kernels)
+    model.config._attn_implementation = "flash_attention_2"
+    found = logits_by_document(model, batch)
+    assert found.keys() == expected.keys()
+    for tokens, logits in found.items():
+        assert torch.allclose(logits, expected[tokens], atol=1e-5)

@@ -48,7 +48,8 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
 
     The mask is made here and given whole, (batch, 1, length, length): that transformers (5.23) finds documents in
     `position_ids` by itself hangs on the cache being off, and fails in silence, logits of one document depending on
-    another. Flash and flex attention take no such mask, and do find documents there.
+    another. Flex attention takes no such mask, and does find documents there. Flash attention does so in a batch of one
+    row only (transformers' `_is_packed_sequence`), so that it is told where the documents begin, over all rows.
 
     Args:
         batch: as of `batch_of`.
@@ -57,9 +58,11 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     if _DOCUMENT_IDS not in batch:
         return batch
     inputs = {name: value for name, value in batch.items() if name != _DOCUMENT_IDS}
+    documents = batch[_DOCUMENT_IDS]
+    if "flash" in attention:
+        return inputs | _flash_borders(documents)
     if attention not in ("sdpa", "eager"):
         return inputs
-    documents = batch[_DOCUMENT_IDS]
     length = documents.shape[1]
     is_seen = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
     is_seen = is_seen & (documents[:, :, None] == documents[:, None, :])
@@ -69,3 +72,17 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     else:
         inputs["attention_mask"] = is_seen[:, None]
     return inputs
+
+
+def _flash_borders(documents: torch.Tensor) -> dict[str, Any]:
+    """Where documents begin in the rows one after another, and the longest, as flash attention takes them.
+
+    Padding is a document of its own. Names and types: `FlashAttentionKwargs` of transformers.
+    """
+    is_first = documents.new_ones(documents.shape, dtype=torch.bool)
+    is_first[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    starts = is_first.flatten().nonzero().flatten()
+    borders = torch.cat([starts, starts.new_tensor([documents.numel()])])
+    longest = int(borders.diff().max())
+    borders = borders.to(torch.int32)
+    return {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders, "max_length_q": longest, "max_length_k": longest}
