@@ -95,6 +95,20 @@ def test_a_sample_is_chosen_by_id_whatever_the_parts(tmp_path):
     assert list(sample_texts(whole, 10_000_000)) == texts
 
 
+def test_texts_that_a_mixture_repeats_are_sampled_whatever_the_parts(tmp_path):
+    documents = [one for one in make_documents([f"{index:05d}" + "x" * 995 for index in range(100)]) for _ in range(4)]
+    samples = []
+    for num_parts in (1, 20):
+        paths = [tmp_path / f"{num_parts}-{part}.parquet" for part in range(num_parts)]
+        for part, path in enumerate(paths):
+            with document_writer(path) as writer:
+                for document in documents[part::num_parts]:
+                    writer.append(document)
+        samples.append(sorted(sample_texts(paths, 100_000)))
+    assert samples[0] == samples[1]
+    assert 60 < len(samples[0]) < 140  # a quarter of 400,000 bytes, a document with all its repeats
+
+
 def test_the_same_text_gives_the_same_bytes_for_any_number_of_threads(tmp_path):
     documents = pep_documents(60)
     write_part(tmp_path / "part.parquet", [document.text for document in documents])

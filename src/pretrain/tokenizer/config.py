@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from pretrain.config import Config, Location
 
-VERSION: int = 2
+VERSION: int = 3
 
 _NUM_BYTES = 256
 _COMMIT = re.compile(r"[0-9a-f]{40}")
