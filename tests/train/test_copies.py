@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from pretrain.errors import StoreError
+from pretrain.errors import StoreError, SubprocessError
 from pretrain.store import open_store
-from pretrain.train.checkpoints import CheckpointFolder, find_problem
+from pretrain.train.checkpoints import CheckpointFolder, Retention, find_problem
 from pretrain.train.copies import CheckpointCopies
 from tests.train.test_checkpoints import seal
 
@@ -85,3 +85,26 @@ def test_a_checkpoint_that_training_has_removed_is_not_copied(tmp_path, store, c
     copy_steps(store, here, 5)
     assert "checkpoint 5 was not copied" in caplog.text
     assert CheckpointCopies(store, KEY, here, tmp_path).steps() == []
+
+
+def test_copies_that_stay_do_not_give_way_and_are_fetched_too(tmp_path, store):
+    retention = Retention(1, every_steps=10)
+    here, there = CheckpointFolder(tmp_path / "here", retention), CheckpointFolder(tmp_path / "there", retention)
+    with here.private() as scratch, CheckpointCopies(store, KEY, here, scratch) as copies:
+        for step in (5, 10, 15, 20, 25):
+            seal(here, step, f"step {step}")
+            copies.copy(step)
+        copies._thread.shutdown(wait=True)
+    assert copies.steps() == [10, 20, 25]
+    assert fetch(store, there).step == 25
+    assert there.steps() == [10, 20, 25]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SubprocessError])
+def test_where_training_ends_early_the_newest_checkpoint_is_copied_first(tmp_path, store, error):
+    here = CheckpointFolder(tmp_path / "here", 2)
+    with pytest.raises(error), here.private() as scratch, CheckpointCopies(store, KEY, here, scratch):
+        seal(here, 5)
+        seal(here, 7)  # the parent did not hear of it
+        raise error("asked to stop")
+    assert fetch(store, CheckpointFolder(tmp_path / "there", 2)).step == 7

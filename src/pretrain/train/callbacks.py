@@ -164,7 +164,7 @@ class Recorder(TrainerCallback):
     def _validate(self, step: int, model: PreTrainedModel) -> None:
         if self.validation is None:
             return
-        figures = self.validation.measure(model)
+        figures = self.validation.measure(model, self._beat)
         if not math.isfinite(figures.loss):
             raise StageError(f"the validation loss after step {step} is {figures.loss}: {_ADVICE}")
         row = self.record.add_validation(step, figures)

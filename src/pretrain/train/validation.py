@@ -1,6 +1,7 @@
 """Loss and bits per byte on a fixed set of validation sequences."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ class Validation:
         self.num_sequences = min(num_sequences, len(sequences))
         self.batch_size = batch_size
 
-    def measure(self, model: PreTrainedModel) -> ValidationFigures:
-        """The figures of `model` as it is now.
+    def measure(self, model: PreTrainedModel, beat: Callable[[], None] = lambda: None) -> ValidationFigures:
+        """The figures of `model` as it is now; `beat` is called after every batch.
 
         Bits per byte are the nats of all targets that stand for text, over ln 2, over their bytes. Unlike the
         loss per token they compare models of different tokenizers. Source: nanochat, loss_eval.py.
@@ -54,6 +55,7 @@ class Validation:
                 text_nats += losses[sizes > 0].sum().item()
                 targets += losses.numel()
                 text_bytes += int(sizes.sum())
+                beat()
         model.train(was_training)
         return ValidationFigures(
             loss=nats / targets if targets else 0.0,
