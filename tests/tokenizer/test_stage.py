@@ -227,3 +227,18 @@ def test_what_stands_for_unknown_text_cannot_end_documents_but_may_pad_them(tmp_
         build_tokenizer(tmp_path, {"import": "tokenizer.json", "eos_token": "<unk>"})
     artifact, _ = build_tokenizer(tmp_path, {"import": "tokenizer.json", "pad_token": "<unk>"})
     assert Encoder(artifact.open_folder()).pad_token_id == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": {"type": "Unigram", "unk_id": None, "vocab": [["a", 0.0]]}}, "cannot encode text with it"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": ""}}, "cannot encode text with it"),
+        ({"model": {"type": "BPE", "dropout": 0.1, "vocab": {"a": 0}, "merges": []}}, r"at random \(dropout 0\.1"),
+    ],
+)
+def test_a_model_that_fails_on_a_text_or_is_random_is_refused(tmp_path, outside, changes, message):
+    definition = json.loads((outside / "tokenizer.json").read_text())
+    (outside / "tokenizer.json").write_text(json.dumps({**definition, **changes}))
+    with pytest.raises(InputError, match=message):
+        build_tokenizer(tmp_path, {"import": "outside"})

@@ -44,7 +44,14 @@ def write_imported(files: UnitFiles, unit: ImportUnit) -> Stats:
     with temporary_folder() as folder:
         for name, data in huggingface_files(contents, unit.options).items():
             (folder / name).write_bytes(data)
-        _require_usable(folder)
+        try:
+            _require_usable(folder)
+        except BaseException as error:  # tokenizers raises bare Exception, or panics, where a model fails on a text
+            if type(error) is not Exception and type(error).__name__ != "PanicException":
+                raise
+            raise InputError(
+                f"tokenizer.import: the tokenizers library cannot encode text with it: {str(error)[:300]}; get it anew"
+            ) from error
         copy_folder(files, folder)
     return {}
 
@@ -59,6 +66,11 @@ def _require_usable(folder: Path) -> None:
                 f"tokenizer.import: {role} {token!r} is not in the vocabulary "
                 f"of {plain.get_vocab_size()} tokens; set tokenizer.{role} to a token that is"
             )
+    if getattr(plain.model, "dropout", None):
+        raise InputError(
+            f"tokenizer.import: its model drops merges at random (dropout {plain.model.dropout}), so that no text has "
+            "the same ids twice: set model.dropout to null in its tokenizer.json"
+        )
     encoder = Encoder(folder)
     if encoder.vocab_size > _MAX_VOCAB_SIZE:
         raise InputError(
