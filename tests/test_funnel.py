@@ -173,3 +173,29 @@ def test_nothing_is_lost_between_records_and_what_is_left(sources: list[tuple[in
     for one in (found.total, *found.sources):
         assert one.num_records - one.num_left == sum(sum(step.dropped.values()) for step in one.steps)
     assert sum(one.num_left for one in found.sources) == found.total.num_left == kept
+
+
+# Of web's 5 documents the mixture leaves 1 out and has 2 twice.
+SHARD = {
+    "documents_in": 5,
+    "documents_out": 6,
+    "documents_dropped": 1,
+    "documents_repeated": 2,
+    "dropped_by_reason": {"mixture_not_drawn": 1},
+    "documents_by_source": {"web": 6},
+    "dropped_by_source": {"web": {"mixture_not_drawn": 1}},
+    "mixture": {"web": {"repeats": 2}},
+}
+
+
+def test_what_a_mixture_leaves_out_is_a_step_and_what_it_repeats_counts_once() -> None:
+    found = made(download=DOWNLOAD, filter=FILTER, dedup=DEDUP, shard=SHARD)
+    step = Step("shard", 5, 4, {"mixture_not_drawn": 1})
+    assert found.total.steps[-1] == step
+    assert [one.steps[-1] for one in found.sources if one.source == "web"] == [step]
+    assert found.taken_from("shard", "mixture_not_drawn") == {"web": 1}
+
+
+def test_shard_is_no_step_where_it_leaves_nothing_out() -> None:
+    whole = {**SHARD, "documents_out": 5, "documents_dropped": 0, "documents_repeated": 0, "dropped_by_reason": {}}
+    assert made(download=DOWNLOAD, filter=FILTER, dedup=DEDUP, shard=whole).total.steps[-1].stage == "dedup"

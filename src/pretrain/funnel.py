@@ -12,6 +12,9 @@ from pretrain.dag import DOCUMENT_STAGES
 from pretrain.errors import StageError
 from pretrain.runs import StageRecord
 
+# Drops documents only where the recipe mixes sources or keeps one shard; else it is no step.
+_MIXING = "shard"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -95,6 +98,9 @@ def make_funnel(stages: Iterable[StageRecord]) -> Funnel | None:
     if not names or names[0] != DOCUMENT_STAGES[0]:
         return None
     stats = {name: found[name] for name in names}
+    if found.get(_MIXING, {}).get("documents_dropped"):
+        stats[_MIXING] = _without_repeats(found[_MIXING])
+        names.append(_MIXING)
     total = SourceFunnel(None, tuple(_total_step(name, stats[name]) for name in names))
     sources: list[SourceFunnel] = []
     if all("dropped_by_source" in counts for counts in stats.values()):
@@ -104,6 +110,14 @@ def make_funnel(stages: Iterable[StageRecord]) -> Funnel | None:
     _require_sum(total, sources)
     changed = {name: _largest_first(counts.get("changed_by_reason", {})) for name, counts in stats.items()}
     return Funnel(total, tuple(sources), {name: reasons for name, reasons in changed.items() if reasons})
+
+
+def _without_repeats(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of `shard` where a document that a mixture repeats counts once."""
+    repeats = {source: counts["repeats"] for source, counts in stats["mixture"].items()}
+    by_source = {source: rows - repeats.get(source, 0) for source, rows in stats["documents_by_source"].items()}
+    num_kept = stats["documents_out"] - stats["documents_repeated"]
+    return {**stats, "documents_out": num_kept, "documents_by_source": by_source}
 
 
 def _total_step(stage: str, stats: Mapping[str, Any]) -> Step:
