@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pretrain.train.checkpoints import CheckpointFolder, Retention
-from tests.train.killing import checkpoints_of, expected_here, train_here
+from tests.train.killing import checkpoints_of, train_here
 from tests.train.test_checkpoints import seal, write_files
 from tests.train.test_stopping import SignalAt, Stopped
 from tests.train.tiny_training import context_in
@@ -43,24 +43,23 @@ def test_going_back_is_to_a_regular_checkpoint_and_forgets_the_later_ones(tmp_pa
     assert checkpoints.steps() == [4, 8]
 
 
-def test_models_that_stay_are_in_the_artifact_also_after_a_resume(trained, tmp_path):
-    values = {"keep_every_steps": 10, "keep_best": True, "eval_every_steps": 5, "keep_checkpoints": 1}
+def test_models_that_stay_are_in_the_artifact_also_after_a_resume(tmp_path):
+    values = {"keep_every_steps": 5, "keep_best": True, "eval_every_steps": 3, "keep_checkpoints": 1, "max_steps": 14}
     context = context_in(tmp_path / "a", **values)
     stats = train_here(context)
     models = sorted({path.split("/")[1] for path in stats["files"] if path.startswith("models/")})
-    assert models[0] == "step-000010" and "step-000020" in models
+    assert {"step-000005", "step-000010"} <= set(models)
     assert {"config.json", "model.safetensors", "tokenizer.json"} < {
-        path.rpartition("/")[2] for path in stats["files"] if path.startswith("models/step-000010/")
+        path.rpartition("/")[2] for path in stats["files"] if path.startswith("models/step-000005/")
     }
     rows = [
         json.loads(line) for line in context.store.local_file("train/x/metrics/train.jsonl").read_text().splitlines()
     ]
     best = min((row["validation_loss"], row["step"]) for row in rows if "validation_loss" in row)[1]
-    assert best == 30 or f"step-{best:06d}" in models
-    assert stats["files"]["data/model.safetensors"] == expected_here(trained)["files"]["data/model.safetensors"]
+    assert best == 14 or f"step-{best:06d}" in models
 
     stopped = context_in(tmp_path / "b", **values)
     with pytest.raises(Stopped):
-        train_here(stopped, [SignalAt("on_step_begin", 12)])
-    assert 10 in checkpoints_of(stopped).steps()
+        train_here(stopped, [SignalAt("on_step_begin", 8)])
+    assert 5 in checkpoints_of(stopped).steps()
     assert train_here(stopped) == stats

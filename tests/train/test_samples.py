@@ -26,3 +26,11 @@ def test_a_batch_is_its_samples_and_its_labels_are_its_inputs(tmp_path):
     assert batch["input_ids"].dtype == torch.int64 and batch["input_ids"].shape == (4, SEQUENCE_LENGTH)
     assert np.array_equal(batch["labels"].numpy(), np.stack([samples[k] for k in (38, 39, 40, 41)]))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_skipped_samples_are_left_out_and_the_order_goes_on_behind_them(tmp_path):
+    sequences = TokenSequences.from_artifact(make_pack(LocalStore(tmp_path)), "train")
+    plain, skipping = OrderedSamples(sequences, 0, 100), OrderedSamples(sequences, 0, 100, [[12, 8]])
+    batch = skipping.__getitems__(range(10, 16))
+    assert torch.equal(batch["input_ids"], plain.__getitems__([10, 11, *range(20, 24)])["input_ids"])
+    assert np.array_equal(skipping[12], plain[20])
