@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from pretrain.errors import StageError
-from pretrain.train.checkpoints import REQUIRED, CheckpointFolder, find_problem
+from pretrain.train.checkpoints import REQUIRED, CheckpointFolder, complete_random_states, find_problem
 
 FILES = sorted({*REQUIRED, "model.safetensors"})
 
@@ -121,3 +121,16 @@ def test_scratch_of_a_killed_process_goes_and_that_of_a_living_one_stays(tmp_pat
         with checkpoints.private() as other:
             assert mine.exists() and other.exists() and mine != other
     assert list(tmp_path.glob(".scratch-*")) == []
+
+
+def test_of_several_processes_every_generator_state_must_be_there(tmp_path):
+    written = write_files(tmp_path / "written")
+    (written / "rng_state.pth").unlink()
+    (written / "rng_state_0.pth").write_text("of the first")
+    with pytest.raises(StageError, match=r"lacks rng_state_1\.pth, and cannot be resumed from"):
+        complete_random_states(written, 2)
+    (written / "rng_state_1.pth").write_text("of the second")
+    complete_random_states(written, 2)
+    found = CheckpointFolder(tmp_path, 1).seal(written, 5)
+    assert found.num_processes == 2
+    assert (found.path / "rng_state.pth").read_text() == "of the first"  # one process may go on

@@ -59,6 +59,7 @@ def test_a_resume_goes_from_one_process_to_two_and_back(alone, tmp_path, monkeyp
     first = checkpoints_of(context).newest().step
     events, _ = train_until(context, lambda event: event.get("step") == 20, signal.SIGTERM, num_processes=2)
     assert events[0] == {"event": "started", "step": first}
+    assert events[1]["message"].startswith("the checkpoint was made by 1 processes, and 2 go on")
     assert events[-1]["event"] == "stopped" and events[-1]["step"] == checkpoints_of(context).newest().step
     build(context)
     assert_same_losses(context, alone)

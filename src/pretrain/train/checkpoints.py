@@ -49,6 +49,11 @@ class Checkpoint:
         """Its training record."""
         return self.path / RECORD
 
+    @property
+    def num_processes(self) -> int:
+        """How many processes made it."""
+        return max(1, len(list(self.path.glob("rng_state_*.pth"))))
+
 
 @dataclass(frozen=True)
 class Retention:

@@ -76,6 +76,8 @@ class Listener:
             case "spike":
                 follows = "training goes back and skips what it saw since" if event["goes_back"] else "training goes on"
                 logger.warning("%s: %s", event["message"], follows)
+            case "notice":
+                logger.warning("%s", event["message"])
             case "samples":
                 for row in event["samples"]:
                     logger.info("step %d: %r goes on: %r", event["step"], row["prompt"], row["text"])

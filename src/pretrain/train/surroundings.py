@@ -9,6 +9,7 @@ from pretrain.runner import num_usable_cores
 
 ALLOW_VARIABLE = "PRETRAIN_ALLOW_CHANGED_RESUME"
 TENSORBOARD_VARIABLE = "PRETRAIN_TENSORBOARD_DIR"
+NUM_PROCESSES_VARIABLE = "PRETRAIN_NUM_PROCESSES"
 
 # Longer than any step, compilation or validation should take; the child writes a line at least after each.
 _SILENCE_SECONDS = 1800
@@ -45,7 +46,7 @@ def read_surroundings() -> Surroundings:
     Raises:
         UsageError: a variable holds no number that it can be.
     """
-    num_processes = _number("PRETRAIN_NUM_PROCESSES", 1)
+    num_processes = _number(NUM_PROCESSES_VARIABLE, 1)
     root = os.environ.get(TENSORBOARD_VARIABLE)
     return Surroundings(
         num_threads=_number("OMP_NUM_THREADS", max(1, num_usable_cores() // num_processes)),

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from pretrain.errors import PretrainError, StoreFullError
+from pretrain.errors import PretrainError, StoreFullError, UsageError
 from pretrain.modeling.folders import load_model
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.stage import Stats
@@ -27,6 +27,7 @@ from pretrain.train.resuming import record_of
 from pretrain.train.samples import OrderedSamples, collate
 from pretrain.train.spikes import RollBack
 from pretrain.train.stopping import Stopped, StopRequest
+from pretrain.train.surroundings import NUM_PROCESSES_VARIABLE
 from pretrain.train.tensorboard import EventFiles
 from pretrain.train.throughput import StepClock, device_name, mfu
 from pretrain.train.trainer import ObservedTrainer, training_arguments
@@ -52,6 +53,7 @@ def train(job: TrainJob, started: float, stop: StopRequest, callbacks: Sequence[
         Stopped: this process was asked to, and the newest checkpoint is that of the last step.
     """
     torch.set_num_threads(job.num_threads)
+    _require_devices(job.num_processes)
     run = _Run(job, started, callbacks)
     checkpoint = run.checkpoints.newest()
     record = record_of(job, run.horizon, checkpoint)
@@ -110,6 +112,9 @@ class _Run:
         if stop.is_made:
             raise Stopped(first_step)
         emit("started", step=first_step)
+        if checkpoint is not None and checkpoint.num_processes != job.num_processes:
+            made = f"the checkpoint was made by {checkpoint.num_processes} processes, and {job.num_processes} go on"
+            emit("notice", message=f"{made}: the sequences of each step stay, but dropout draws other numbers")
         with contextlib.closing(event_files), full_disk_named(job.checkpoint_folder, 12 * model.num_parameters()):
             trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
         if trainer.state.global_step < self.horizon.steps:
@@ -138,6 +143,15 @@ class _Run:
             "num_processes": job.num_processes,
             "num_threads": torch.get_num_threads(),
         }
+
+
+def _require_devices(num_processes: int) -> None:
+    num_devices = torch.cuda.device_count()
+    if num_processes > 1 and 0 < num_devices < num_processes:
+        raise UsageError(
+            f"{NUM_PROCESSES_VARIABLE} is {num_processes}, but {num_devices} GPUs are visible (CUDA_VISIBLE_DEVICES): "
+            "a process takes one of its own"
+        )
 
 
 def _load(job: TrainJob) -> PreTrainedModel:
