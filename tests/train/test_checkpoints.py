@@ -7,6 +7,7 @@ import pytest
 
 from pretrain.errors import StageError
 from pretrain.train.checkpoints import REQUIRED, CheckpointFolder, complete_random_states, find_problem
+from pretrain.train.resuming import newest_whole
 
 FILES = sorted({*REQUIRED, "model.safetensors"})
 
@@ -68,11 +69,29 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
     assert checkpoints.newest().step == 10
 
 
-def test_nothing_whole_means_a_start_from_the_beginning(tmp_path):
+def test_nothing_at_all_means_a_start_from_the_beginning(tmp_path):
     checkpoints = CheckpointFolder(tmp_path / "absent", keep=1)
+    assert checkpoints.newest() is None and newest_whole(checkpoints) is None
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "rng_state.pth"])
+def test_nothing_whole_is_an_error_and_no_fresh_start(tmp_path, name):
+    checkpoints = CheckpointFolder(tmp_path, keep=1)
+    (seal(checkpoints, 5).path / name).unlink()
     assert checkpoints.newest() is None
-    (seal(checkpoints, 5).path / "rng_state.pth").unlink()
-    assert checkpoints.newest() is None
+    with pytest.raises(
+        StageError, match=rf"no checkpoint .* is whole.*step-000005: {name} is missing.*Restore one, or"
+    ):
+        newest_whole(checkpoints)
+
+
+def test_a_checkpoint_that_is_passed_over_is_told(tmp_path, capsys):
+    checkpoints = CheckpointFolder(tmp_path, keep=2)
+    for step in (5, 10):
+        seal(checkpoints, step)
+    (tmp_path / "step-000010" / "optimizer.pt").unlink()
+    assert newest_whole(checkpoints).step == 5
+    assert "passed over" in capsys.readouterr().out
 
 
 def test_a_state_that_an_exact_resume_needs_must_be_written(tmp_path):

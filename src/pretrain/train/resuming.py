@@ -2,13 +2,34 @@
 
 from typing import Any
 
-from pretrain.errors import UsageError
-from pretrain.train.checkpoints import Checkpoint
+from pretrain.errors import StageError, UsageError
+from pretrain.subprocesses import emit
+from pretrain.train.checkpoints import Checkpoint, CheckpointFolder, find_problem
 from pretrain.train.horizon import Horizon
 from pretrain.train.job import TrainJob
 from pretrain.train.record import TrainingRecord
 from pretrain.train.samples import sample_at
 from pretrain.train.surroundings import ALLOW_VARIABLE
+
+
+def newest_whole(checkpoints: CheckpointFolder) -> Checkpoint | None:
+    """The newest checkpoint that is whole, None where there is none at all; the parent is told of those passed over.
+
+    Raises:
+        StageError: there are some, and all are damaged: a start from the beginning is for people to decide.
+    """
+    found = checkpoints.newest()
+    later = [checkpoints.path_of(step) for step in checkpoints.steps() if found is None or step > found.step]
+    # Another process at the same training may have removed or made some of them meanwhile.
+    problems = [f"{path}: {problem}" for path in later if (problem := find_problem(path)) and path.exists()]
+    if found is None and problems:
+        raise StageError(
+            f"no checkpoint of this training is whole, so that it cannot go on: {'; '.join(problems)}. "
+            f"Restore one, or remove {checkpoints.folder} to train from the beginning"
+        )
+    for problem in problems:
+        emit("notice", message=f"a damaged checkpoint is passed over, {problem}")
+    return found
 
 
 def record_of(job: TrainJob, horizon: Horizon, checkpoint: Checkpoint | None) -> TrainingRecord:

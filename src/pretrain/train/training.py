@@ -23,7 +23,7 @@ from pretrain.train.horizon import horizon
 from pretrain.train.job import TrainJob
 from pretrain.train.processes import is_main
 from pretrain.train.record import TrainingRecord
-from pretrain.train.resuming import record_of
+from pretrain.train.resuming import newest_whole, record_of
 from pretrain.train.samples import OrderedSamples, collate
 from pretrain.train.spikes import RollBack
 from pretrain.train.stopping import Stopped, StopRequest
@@ -47,7 +47,7 @@ def train(job: TrainJob, started: float, stop: StopRequest, callbacks: Sequence[
         The stage's stats, with what a clock measured under `measured`.
 
     Raises:
-        StageError: the loss or a gradient is not finite.
+        StageError: the loss or a gradient is not finite, or there are checkpoints and all are damaged.
         UsageError: the checkpoint was made with another config, seed or data.
         StoreFullError: there is no space for a checkpoint.
         Stopped: this process was asked to, and the newest checkpoint is that of the last step.
@@ -55,7 +55,7 @@ def train(job: TrainJob, started: float, stop: StopRequest, callbacks: Sequence[
     torch.set_num_threads(job.num_threads)
     _require_devices(job.num_processes)
     run = _Run(job, started, callbacks)
-    checkpoint = run.checkpoints.newest()
+    checkpoint = newest_whole(run.checkpoints)
     record = record_of(job, run.horizon, checkpoint)
     while True:
         try:
