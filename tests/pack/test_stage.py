@@ -324,7 +324,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     train = [["the thing", "a"] * 50, ["the"] * 70, ["naïve 语言"] * 30]
     config = PackConfig(sequence_length=16)
     inline, stats, _ = pack(tmp_path / "a", train, [["a the"] * 20], config)
-    with LocalRunner(2) as runner:
+    with LocalRunner(4) as runner:
         pooled, pooled_stats, _ = pack(tmp_path / "b", train, [["a the"] * 20], config, runner=runner)
     assert inline.manifest.content() == pooled.manifest.content()
     assert stats == pooled_stats

@@ -19,8 +19,9 @@ def test_the_demo_on_s3_and_again_from_another_machine(s3_server: S3Server, pref
     first = pretrain(*arguments, **environment, PRETRAIN_CACHE_DIR=str(tmp_path / "here"), timeout_seconds=1100)
     assert first.code == 0, first.errors
     assert [stage["action"] for stage in first.out["stages"]] == ["built"] * 10
-    train = next(stage["stats"] for stage in first.out["stages"] if stage["stage"] == "train")
-    assert train["validation_loss"] < 5.5  # its unigram model: 6.7
+    stats = {stage["stage"]: stage["stats"] for stage in first.out["stages"]}
+    assert stats["pack"]["bigram_loss"] < 4.6 < 6.5 < stats["pack"]["unigram_loss"]
+    assert stats["train"]["validation_loss"] < stats["pack"]["bigram_loss"] - 0.25
     again = pretrain(*arguments, **environment, PRETRAIN_CACHE_DIR=str(tmp_path / "there"))
     assert again.code == 0, again.errors
     assert [stage["action"] for stage in again.out["stages"]] == ["cached"] * 10
