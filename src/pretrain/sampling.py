@@ -160,7 +160,7 @@ class _Tokens:
         if len(self._ids) >= self._context_length:
             self._ids = self._start + self._ids[-max(1, self._context_length // 2) :]
             self._cache, self._num_cached = None, 0
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference_mode: a model in training goes on afterwards with what it cached here
             new = torch.tensor([self._ids[self._num_cached :]], device=self._model.device)
             output = self._model(new, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
         self._cache, self._num_cached = output.past_key_values, len(self._ids)
