@@ -20,7 +20,7 @@ def test_the_demo_on_s3_and_again_from_another_machine(s3_server: S3Server, pref
     assert first.code == 0, first.errors
     assert [stage["action"] for stage in first.out["stages"]] == ["built"] * 10
     stats = {stage["stage"]: stage["stats"] for stage in first.out["stages"]}
-    assert stats["pack"]["bigram_loss"] < 4.6 < 6.5 < stats["pack"]["unigram_loss"]
+    assert stats["pack"]["bigram_loss"] < stats["pack"]["unigram_loss"] - 2
     assert stats["train"]["validation_loss"] < stats["pack"]["bigram_loss"] - 0.25
     again = pretrain(*arguments, **environment, PRETRAIN_CACHE_DIR=str(tmp_path / "there"))
     assert again.code == 0, again.errors
