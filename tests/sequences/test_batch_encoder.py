@@ -156,6 +156,18 @@ def test_other_ids_for_a_hard_text_are_found_before_anything_is_encoded(folder, 
     assert open_batch_encoder(folder).name == "tokenizers"
 
 
+def test_a_text_at_which_it_panics_is_one_that_it_does_not_encode(folder):
+    class PanicException(BaseException):
+        pass
+
+    class Panicking(Shifted):
+        def encode_batch(self, texts, *, parallel):
+            raise PanicException("index out of bounds")
+
+    with pytest.raises(EncodersDiffer):
+        WatchedBatchEncoder(Panicking(folder, "zebra"), Encoder(folder)).encode(["a text"])
+
+
 def test_other_ids_are_found_among_the_first_texts(folder):
     texts = [*prose(40), "a zebra", *prose(400)]
     assert sum(map(len, texts[:41])) < FIRST_CHARS
