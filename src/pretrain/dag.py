@@ -42,9 +42,8 @@ class Node:
         return int(import_module(f"pretrain.{self.name}.config").VERSION)
 
     def config(self, recipe: Recipe) -> Config:
-        """The stage's own part of the recipe."""
-        config: Config = getattr(recipe, self.name)
-        return config
+        """The stage's own part of the recipe, with what it takes from another."""
+        return recipe.config_of(self.name)
 
     def identity(self, recipe: Recipe) -> dict[str, Any]:
         """What of the recipe takes part in the fingerprint: the config without locations, and the seed if read."""
@@ -107,7 +106,7 @@ NODES = (
     Node("pack", _of(shard="shard", tokenizer="tokenizer")),
     Node("init", _init_inputs, reads_seed=True, has_external=True),
     Node("train", _of(pack="pack", init="init"), reads_seed=True),
-    Node("eval", _eval_inputs, reads_seed=True),
+    Node("eval", _eval_inputs, reads_seed=True, has_external=True),
 )
 _WITH_VIEW = ("dedup", "pack", "init", "tokenizer")
 _WITH_ESTIMATE = ("dedup", "init", "train")

@@ -64,6 +64,26 @@ class Recipe(Config):
             raise ValueError(str(error)) from error
         return self
 
+    @model_validator(mode="after")
+    def _tasks_of_eval_are_there(self) -> "Recipe":
+        if self.decontaminate is None or not self.decontaminate.reads_eval:
+            return self
+        if self.eval is None or not self.eval.file_tasks:
+            lacks = "the recipe has no eval" if self.eval is None else "eval.tasks binds no files"
+            raise ValueError(
+                f"decontaminate.tasks names eval, but {lacks}: add tasks with a path to eval.tasks, or name the files "
+                "in decontaminate.tasks"
+            )
+        self.config_of("decontaminate")
+        return self
+
+    def config_of(self, stage: str) -> Config:
+        """The config of a stage that the recipe has, as the stage reads it: with what it takes from another part."""
+        config: Config = getattr(self, stage)
+        if isinstance(config, DecontaminateConfig) and config.reads_eval and self.eval is not None:
+            return config.with_eval_tasks([task.searched() for task in self.eval.file_tasks])
+        return config
+
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a YAML file, with `stage.key=value` overrides applied.

@@ -1,51 +1,30 @@
 """Config of the stage `decontaminate`."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from pretrain.config import Config, Location
+from pretrain.config import Config
+from pretrain.errors import RecipeError
+from pretrain.task_files.item_config import TaskFile
 
 VERSION: int = 1
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Key = Annotated[str, Field(min_length=1)]
 
 
-class TaskFile(Config):
-    """The items of one evaluation task, in files of JSON Lines, JSON, CSV, TSV or Parquet.
+def _tag(task: Any) -> str:
+    return "eval" if isinstance(task, str) else "file"
 
-    A row is an item. Each entry of `fields` gives passages of it, that are looked for on their own: a key, with
-    dots into mappings (`choices.text`), or a list of keys, whose values are joined by a space in every
-    combination (`[question, choices.text]`: the question with each choice). A list gives each of its values, a
-    mapping its keys.
-    """
 
-    name: str = Field(pattern=r"^[\w.-]+$", description="Name of the task, in ledger and counts")
-    path: Annotated[str, Location()] = Field(
-        min_length=1,
-        description="File, folder or glob, relative to the recipe's folder; .gz, .zst, .bz2 and .xz are read too",
-    )
-    fields: tuple[Key | Annotated[tuple[Key, ...], Field(min_length=1)], ...] = Field(
-        min_length=1, description="Where the text of an item is; questions at least, answers where they are long"
-    )
-    id: str | None = Field(
-        default=None,
-        description="Key of an item's id; rows of one id are one item. null: the number of the row, from 0",
-    )
-    blank: str | None = Field(default=None, min_length=1, description="A gap in the text, `_` in WinoGrande")
-    blank_fields: tuple[Key, ...] = Field(
-        default=(), description="Keys of what fills the gap: one passage with each ([option1, option2])"
-    )
-    min_words: int | None = Field(
-        default=None, ge=1, description="As `min_words` of the stage, for this task; null: that of the stage"
-    )
+def _as_list(tasks: Any) -> Any:
+    return [tasks] if isinstance(tasks, str) else tasks
 
-    @model_validator(mode="after")
-    def _blanks_are_filled(self) -> Self:
-        if (self.blank is None) != (not self.blank_fields):
-            raise ValueError("blank and blank_fields belong together: what the gap is, and what fills it")
-        return self
+
+SearchedTask = Annotated[
+    Annotated[TaskFile, Tag("file")] | Annotated[Literal["eval"], Tag("eval")], Discriminator(_tag)
+]
 
 
 class CutConfig(Config):
@@ -72,7 +51,9 @@ class DecontaminateConfig(Config):
     is near it.
     """
 
-    tasks: tuple[TaskFile, ...] = Field(min_length=1, description="The evaluation tasks")
+    tasks: Annotated[tuple[SearchedTask, ...], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="The evaluation tasks; `eval` stands for all that `eval.tasks` binds to files"
+    )
     ngram: int = Field(default=13, ge=2, le=100, description="Words in an n-gram (GPT-3: 13)")
     min_words: int = Field(
         default=8,
@@ -96,8 +77,8 @@ class DecontaminateConfig(Config):
 
     @field_validator("tasks")
     @classmethod
-    def _named_once(cls, tasks: tuple[TaskFile, ...]) -> tuple[TaskFile, ...]:
-        names = [task.name for task in tasks]
+    def _named_once(cls, tasks: tuple[SearchedTask, ...]) -> tuple[SearchedTask, ...]:
+        names = [task if isinstance(task, str) else task.name for task in tasks]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"more than one task has the name {', '.join(repeated)}; name each once")
@@ -105,10 +86,36 @@ class DecontaminateConfig(Config):
 
     @model_validator(mode="after")
     def _words_fit(self) -> Self:
-        for key, value in (("min_words", self.min_words), *((task.name, task.min_words) for task in self.tasks)):
+        own = ((task.name, task.min_words) for task in self.tasks if isinstance(task, TaskFile))
+        for key, value in (("min_words", self.min_words), *own):
             if value is not None and value > self.ngram:
                 raise ValueError(f"min_words is {value} ({key}), more than the {self.ngram} words of an n-gram")
         return self
+
+    @property
+    def reads_eval(self) -> bool:
+        """Whether `tasks` names `eval`."""
+        return "eval" in self.tasks
+
+    @property
+    def task_files(self) -> tuple[TaskFile, ...]:
+        """The tasks, all of them files.
+
+        Raises:
+            RecipeError: `eval` stands among them; `with_eval_tasks` takes its place.
+        """
+        if self.reads_eval:
+            raise RecipeError("decontaminate.tasks names eval: take the config of a whole recipe, which has eval.tasks")
+        return tuple(task for task in self.tasks if isinstance(task, TaskFile))
+
+    def with_eval_tasks(self, bound: Sequence[TaskFile]) -> "DecontaminateConfig":
+        """This config with `bound` in the place of `eval`.
+
+        Raises:
+            ValidationError: two tasks have one name.
+        """
+        tasks = [each for task in self.tasks for each in (bound if task == "eval" else [task])]
+        return DecontaminateConfig(**{**dict(self), "tasks": tuple(tasks)})
 
     def least_words(self, task: TaskFile) -> int:
         """The fewest words of a passage of `task` that is looked for."""

@@ -114,7 +114,7 @@ def build_index(files: UnitFiles, unit: IndexUnit) -> Stats:
     passages: dict[bytes, list[int]] = {}
     names: list[tuple[str, str]] = []
     stats: Stats = {"items_by_task": {}, "passages_by_task": {}, "passages_too_short_by_task": {}}
-    for task in config.tasks:
+    for task in config.task_files:
         num_found = num_short = 0
         items = read_items(task, unit.external[input_name(task.name)].files)
         for item in items:
@@ -130,14 +130,14 @@ def build_index(files: UnitFiles, unit: IndexUnit) -> Stats:
             names.append((task.name, item.id))
         if not num_found:
             raise InputError(
-                f"decontaminate.tasks: the task {task.name} has {num_short} passages, none of "
-                f"{config.least_words(task)} words or more, so nothing would be looked for: lower its min_words, or "
-                "join keys in its fields ([question, answer])"
+                f"{task.stated_in}: the task {task.name} has {num_short} passages, none of "
+                f"{config.least_words(task)} words or more, so nothing would be looked for: lower "
+                "decontaminate.min_words, or that of the task, or join keys in its fields ([question, answer])"
             )
         stats["items_by_task"][task.name] = len(items)
         stats["passages_by_task"][task.name] = num_found
         stats["passages_too_short_by_task"][task.name] = num_short
-    least = min(map(config.least_words, config.tasks))
+    least = min(map(config.least_words, config.task_files))
     _write(files, _arrays(vocabulary, passages, config.ngram, least), names)
     return stats
 

@@ -10,7 +10,7 @@ def external_inputs(config: DecontaminateConfig, around: Surroundings) -> list[E
     Raises:
         InputError: a file that the recipe names is not there.
     """
-    return [ExternalInput(input_name(task.name), tuple(local_files(task.path, around))) for task in config.tasks]
+    return [ExternalInput(input_name(task.name), tuple(local_files(task.path, around))) for task in config.task_files]
 
 
 def input_name(task: str) -> str:

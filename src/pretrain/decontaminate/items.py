@@ -4,10 +4,11 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pretrain.decontaminate.config import TaskFile
-from pretrain.decontaminate.rows import read_rows
 from pretrain.errors import InputError
 from pretrain.external import ExternalFile
+from pretrain.task_files.item_config import TaskFile
+from pretrain.task_files.rows import read_all_rows
+from pretrain.task_files.values import is_selected, values_at
 
 
 class Item(NamedTuple):
@@ -26,8 +27,10 @@ def read_items(task: TaskFile, files: Sequence[ExternalFile]) -> list[Item]:
     passages: dict[str, dict[str, None]] = {}
     unseen = dict.fromkeys(map(_shown, task.fields))
     num_rows = 0
-    for number, row in enumerate(_rows(files)):
+    for number, row in enumerate(read_all_rows(files)):
         num_rows += 1
+        if not is_selected(row, task.rows_where):
+            continue
         found = passages.setdefault(_id_of(task, row, number), {})
         for entry in task.fields:
             for text in _passages(task, entry, row):
@@ -35,26 +38,10 @@ def read_items(task: TaskFile, files: Sequence[ExternalFile]) -> list[Item]:
                 found[text] = None
     if unseen:
         raise InputError(
-            f"decontaminate.tasks: none of the {num_rows} rows of the task {task.name} has a text at "
+            f"{task.stated_in}: none of the {num_rows} rows of the task {task.name} has a text at "
             f"{', '.join(unseen)}; correct its fields"
         )
     return [Item(name, tuple(texts)) for name, texts in passages.items()]
-
-
-def values_at(row: Any, key: str) -> list[str]:
-    """The texts at a key of a row: dots lead into mappings, and into every element of a list of them.
-
-    A text or number gives itself, a list each of its texts, a mapping its keys, null nothing.
-    """
-    found = [row]
-    for name in key.split("."):
-        found = [child for value in found for child in _children(value, name)]
-    return [text for value in found for text in _texts(value)]
-
-
-def _rows(files: Sequence[ExternalFile]) -> Iterator[dict[str, Any]]:
-    for file in sorted(files, key=lambda file: file.name):
-        yield from read_rows(file)
 
 
 def _passages(task: TaskFile, entry: str | tuple[str, ...], row: Mapping[str, Any]) -> Iterator[str]:
@@ -74,28 +61,10 @@ def _id_of(task: TaskFile, row: Mapping[str, Any], number: int) -> str:
     values = values_at(row, task.id)
     if len(values) != 1:
         raise InputError(
-            f"decontaminate.tasks: row {number} of the task {task.name} has {len(values)} values at its id "
+            f"{task.stated_in}: row {number} of the task {task.name} has {len(values)} values at its id "
             f"{task.id}, not one; correct id, or leave it out"
         )
     return values[0]
-
-
-def _children(value: Any, name: str) -> list[Any]:
-    if isinstance(value, Mapping):
-        return [value[name]] if name in value else []
-    if isinstance(value, list):
-        return [child for item in value for child in _children(item, name)]
-    return []
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _texts(item)]
-    if isinstance(value, Mapping):
-        return [str(key) for key in value]
-    return [] if value is None or isinstance(value, bool) else [str(value)]
 
 
 def _shown(entry: str | tuple[str, ...]) -> str:

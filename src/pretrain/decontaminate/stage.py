@@ -70,7 +70,7 @@ def build(context: StageContext[DecontaminateConfig]) -> Stats:
         for name, part in zip(names, documents.parts(), strict=True)
     ]
     searched = context.run_units(units, decontaminate_part)
-    unit = ItemsUnit(tuple(task.name for task in config.tasks), tuple(names))
+    unit = ItemsUnit(tuple(task.name for task in config.task_files), tuple(names))
     counted = context.run_units([("items", unit)], count_items, label="tables")
     return _no_stats(config) | sum_stats([*indexed, *counted]) | sum_stats(searched)
 
@@ -236,5 +236,5 @@ def _no_stats(config: DecontaminateConfig) -> Stats:
         "changed_by_reason": {},
         "documents_by_source": {},
         "dropped_by_source": {},
-        "documents_hit_by_task": {task.name: 0 for task in config.tasks},
+        "documents_hit_by_task": {task.name: 0 for task in config.task_files},
     }

@@ -44,4 +44,5 @@ def bits_per_byte(documents: Iterable[Document], config: EvalConfig, seed: int) 
             "eval task bits_per_byte found no validation document with text: "
             "raise shard.validation_fraction, or leave the task out of eval.tasks"
         )
-    return EvalTask("bits_per_byte", _HARNESS, _COLUMNS, [{"id": id, "text": text} for id, text in chosen])
+    rows = [{"id": id, "text": text} for id, text in chosen]
+    return EvalTask("bits_per_byte", _HARNESS, _COLUMNS, rows, holds="documents")

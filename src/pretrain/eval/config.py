@@ -1,14 +1,34 @@
 """What is evaluated, and how: the part of the recipe that the stage `eval` reads."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from pretrain.config import Config
+from pretrain.task_files.question_config import AnyFileTask, ContinuationFile, MultipleChoiceFile
 
 VERSION = 1
 
 TaskName = Literal["continuation_choice", "bits_per_byte"]
+
+
+def _tag(task: Any) -> Any:
+    if isinstance(task, str):
+        return "built-in"
+    return task.get("kind") if isinstance(task, dict) else getattr(task, "kind", None)
+
+
+EvalTaskConfig = Annotated[
+    Annotated[TaskName, Tag("built-in")]
+    | Annotated[MultipleChoiceFile, Tag("multiple_choice")]
+    | Annotated[ContinuationFile, Tag("continuation")],
+    Discriminator(
+        _tag,
+        custom_error_type="eval_task",
+        custom_error_message="a task is continuation_choice, bits_per_byte, or a mapping that binds files, with "
+        "kind: multiple_choice or kind: continuation",
+    ),
+]
 
 
 class ContinuationChoiceConfig(Config):
@@ -50,10 +70,10 @@ class BitsPerByteConfig(Config):
 class EvalConfig(Config):
     """The evaluation of the trained model and its baselines by lm-evaluation-harness."""
 
-    tasks: tuple[TaskName, ...] = Field(
+    tasks: tuple[EvalTaskConfig, ...] = Field(
         default=("continuation_choice", "bits_per_byte"),
         min_length=1,
-        description="What to evaluate",
+        description="What to evaluate: tasks made from the validation split by name, tasks in files as mappings",
     )
     baselines: tuple[Literal["init"], ...] = Field(
         default=("init",),
@@ -62,7 +82,7 @@ class EvalConfig(Config):
     num_fewshot: int = Field(
         default=0,
         ge=0,
-        description="Solved questions shown before each, from documents of their own",
+        description="Solved questions shown before each, from documents or rows of their own",
     )
     limit: int | None = Field(
         default=None, ge=1, description="Questions and documents at most in every task; null takes all"
@@ -86,15 +106,41 @@ class EvalConfig(Config):
 
     @field_validator("tasks", "baselines")
     @classmethod
-    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) != len(names):
-            raise ValueError("a name is given twice; name each once")
-        return names
+    def _named_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [value if isinstance(value, str) else value.name for value in values]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} is given twice; name each once")
+        return values
+
+    @field_validator("tasks")
+    @classmethod
+    def _names_of_files_are_their_own(cls, tasks: tuple[EvalTaskConfig, ...]) -> tuple[EvalTaskConfig, ...]:
+        for task in tasks:
+            if not isinstance(task, str) and task.name in get_args(TaskName):
+                raise ValueError(f"{task.name} is the name of a task made from the validation split; take another")
+        return tasks
 
     @model_validator(mode="after")
     def _fewshot_has_a_task(self) -> "EvalConfig":
-        if self.num_fewshot and "continuation_choice" not in self.tasks:
+        if self.num_fewshot and "continuation_choice" not in self.tasks and not self.file_tasks:
             raise ValueError(
                 f"num_fewshot is {self.num_fewshot}, but no task of {list(self.tasks)} has questions to show"
             )
         return self
+
+    @model_validator(mode="after")
+    def _fewshot_files_are_shown(self) -> "EvalConfig":
+        for task in self.file_tasks:
+            if task.fewshot_path is not None and not self.num_fewshot_of(task):
+                raise ValueError(f"{task.name} has a fewshot_path, but shows none of it: set its num_fewshot")
+        return self
+
+    def num_fewshot_of(self, task: AnyFileTask) -> int:
+        """Solved questions shown before each question of a task in files."""
+        return self.num_fewshot if task.num_fewshot is None else task.num_fewshot
+
+    @property
+    def file_tasks(self) -> tuple[AnyFileTask, ...]:
+        """The tasks that bind files."""
+        return tuple(task for task in self.tasks if not isinstance(task, str))

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,32 @@ class DocumentStartLM(HFLM):  # type: ignore[misc]  # the harness is published w
         encoder: the tokenizer as the training data went through it.
         on_batch: told the number of sequences after every forward pass.
         options: of HFLM.
+
+    Attributes:
+        num_truncated: sequences so far of which the beginning did not fit into `max_length`.
     """
 
     def __init__(self, *, encoder: Encoder, on_batch: Callable[[int], None], **options: Any) -> None:
         super().__init__(add_bos_token=False, **options)
         self._encoder = encoder
         self._on_batch = on_batch
+        self.num_truncated = 0
 
     def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> list[int]:
         """The ids of a text alone, without special tokens."""
         return self._encoder.encode([string])[0]
 
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """The log-probability of each continuation after its context, which may be empty, and whether it is greedy."""
+        encoded = [(request.args, *self._encode_pair(*request.args)) for request in requests]
+        scores: list[tuple[float, bool]] = self._loglikelihood_tokens(encoded, disable_tqdm=disable_tqdm)
+        return scores
+
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        context_ids, continuation_ids = super()._encode_pair(context, continuation)
+        context_ids, continuation_ids = super()._encode_pair(context, continuation) if context else ([], [])
+        if not continuation_ids:  # no context, or a tokenizer that makes one token of its end and what follows
+            continuation_ids = self.tok_encode(continuation)
+        self.num_truncated += len(context_ids) + len(continuation_ids) > self.max_length
         # The harness asserts that a continuation fits; 120 characters of a foreign script can be 360 tokens.
         return [self.prefix_token_id, *context_ids], continuation_ids[: self.max_length]
 
@@ -100,18 +113,20 @@ def score(model_folder: Path, job: Mapping[str, Any], on_progress: ScoringProgre
 
     Returns:
         `metrics` {task: {metric: value or None}}, `samples` {task: [per question]}, `max_length` in tokens,
-        `device`, `seconds` {what: wall time}.
+        `device`, `seconds` {what: wall time}, `truncated` {task: sequences that are longer than `max_length`}.
     """
     started = time.monotonic()
     counter = _SequenceCounter(on_progress)
     model = open_model(model_folder, job, counter.add)
     seconds = {"load": time.monotonic() - started}
     manager = TaskManager(include_path=job["task_folder"], include_defaults=False)
-    metrics, samples = {}, {}
+    metrics, samples, truncated = {}, {}, {}
     for name in job["tasks"]:
         started = time.monotonic()
         counter.start(name)
+        model.num_truncated = 0
         metrics[name], samples[name] = _score_task(model, manager, name, job["seed"])
+        truncated[name] = model.num_truncated
         seconds[name] = time.monotonic() - started
     return {
         "metrics": metrics,
@@ -119,6 +134,7 @@ def score(model_folder: Path, job: Mapping[str, Any], on_progress: ScoringProgre
         "max_length": model.max_length,
         "device": str(model.device),
         "seconds": seconds,
+        "truncated": truncated,
     }
 
 
@@ -136,11 +152,46 @@ def _score_task(
         for key, value in outcome["results"][name].items()
         if key.endswith(",none")
     }
-    if "answer" in logged[0]["doc"]:
+    output_type = loaded["tasks"][name].OUTPUT_TYPE
+    if output_type == "multiple_choice":
         return metrics, [_choice_sample(entry) for entry in logged]
+    if output_type == "loglikelihood":
+        return _continuation_scores(metrics, logged)
     rows = [_rolling_sample(entry) for entry in logged]
     words = sum(len(re.split(r"\s+", entry["doc"]["text"])) for entry in logged)
     return metrics | word_perplexity(sum(entry["filtered_resps"][0] for entry in logged), words), rows
+
+
+def _continuation_scores(
+    metrics: dict[str, float | None], logged: Sequence[dict[str, Any]]
+) -> tuple[dict[str, float | None], list[dict[str, Any]]]:
+    scored = [entry["filtered_resps"][0] for entry in logged]
+    rows = [
+        {"id": entry["doc"]["id"], "correct": bool(is_greedy), "logprob": plain(logprob)}
+        for entry, (logprob, is_greedy) in zip(logged, scored, strict=True)
+    ]
+    return metrics | perplexity([logprob for logprob, _ in scored]), rows
+
+
+def perplexity(logprobs: Sequence[float]) -> dict[str, float | None]:
+    """Perplexity for a target, as the harness defines it for LAMBADA, and its standard error by the delta method.
+
+    Args:
+        logprobs: natural log-probability of every target, at least one.
+
+    Returns:
+        None for what is beyond a float, and for the error of a single target.
+    """
+    number = len(logprobs)
+    mean = sum(logprobs) / number
+    try:
+        value = math.exp(-mean)
+    except OverflowError:
+        return {"perplexity": None, "perplexity_stderr": None}
+    if number == 1:
+        return {"perplexity": plain(value), "perplexity_stderr": None}
+    deviation = math.sqrt(sum((logprob - mean) ** 2 for logprob in logprobs) / (number - 1))
+    return {"perplexity": plain(value), "perplexity_stderr": plain(value * deviation / math.sqrt(number))}
 
 
 def word_perplexity(logprob: float, words: int) -> dict[str, float | None]:
@@ -166,12 +217,13 @@ def plain(value: Any) -> float | None:
 
 def _choice_sample(entry: dict[str, Any]) -> dict[str, Any]:
     logprobs = [logprob for logprob, _ in entry["filtered_resps"]]
+    by_length = {"correct_norm": "acc_norm", "correct_bytes": "acc_bytes"}
     return {
         "id": entry["doc"]["id"],
-        "answer": entry["target"],
+        "answer": entry["doc"]["answer"],
         "chosen": max(range(len(logprobs)), key=logprobs.__getitem__),
         "correct": entry["acc"] == 1.0,
-        "correct_norm": entry["acc_norm"] == 1.0,
+        **{name: entry[metric] == 1.0 for name, metric in by_length.items() if metric in entry},
         "logprobs": [plain(logprob) for logprob in logprobs],
     }
 

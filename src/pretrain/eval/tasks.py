@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,10 +24,11 @@ class EvalTask:
     Attributes:
         name: its name in results and in the recipe.
         harness: keys of the harness's task YAML, without those that say where the rows are.
-        columns: the schema of a row; `id` names the document that it was made from.
+        columns: the schema of a row; `id` names the document or row that it was made from.
         rows: what is scored, in order.
         fewshot: solved examples that are shown and never scored.
         chance: expected accuracy of guessing, None where that means nothing.
+        holds: what a row is.
     """
 
     name: str
@@ -36,6 +37,7 @@ class EvalTask:
     rows: Sequence[dict[str, Any]]
     fewshot: Sequence[dict[str, Any]] = ()
     chance: float | None = None
+    holds: Literal["questions", "documents"] = "questions"
 
     def to_jsonl(self) -> bytes:
         """The rows, one canonical JSON object a line."""

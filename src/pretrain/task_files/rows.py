@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,16 @@ from pretrain.external import ExternalFile, require_unchanged
 _COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz")
 # Whatever a library makes of a file that is not what its name says.
 _READING_ERRORS = (OSError, EOFError, ValueError, csv.Error, pa.ArrowException)
+
+
+def read_all_rows(files: Sequence[ExternalFile]) -> Iterator[dict[str, Any]]:
+    """The rows of several files, in order of their names.
+
+    Raises:
+        InputError: as `read_rows`.
+    """
+    for file in sorted(files, key=lambda file: file.name):
+        yield from read_rows(file)
 
 
 def read_rows(file: ExternalFile) -> Iterator[dict[str, Any]]:
