@@ -108,6 +108,13 @@ class PlainScorer:
         given, whole = self.ids(context), self.ids(context + continuation)
         return self._sum([0, *whole], len(given) + 1)
 
+    def is_greedy(self, context: str, continuation: str) -> bool:
+        """Whether every token of `continuation` is the likeliest after bos, `context` and the tokens before it."""
+        given, ids = len(self.ids(context)), self.ids(context + continuation)
+        with torch.no_grad():
+            likeliest = self.model(torch.tensor([[0, *ids[:-1]]])).logits[0].argmax(-1).tolist()
+        return bool(likeliest[given:] == ids[given:])
+
     def document(self, text: str) -> float:
         """Natural log-probability of a document after bos.
 

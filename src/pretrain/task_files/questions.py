@@ -104,7 +104,9 @@ class _BoundRow:
             context, space, target = prompt.rstrip().rpartition(" ")
         if not target or not context:
             raise self._wrong(
-                "prompt", prompt, "there is no last word after other text, so that nothing could be scored"
+                "prompt",
+                prompt,
+                "there is no last word, or no target, after other text, so that nothing could be scored",
             )
         return {"context": context, "target": space + target}
 
