@@ -52,6 +52,11 @@ HELLASWAG = {"l": "Tea", "a": "Boil it. [header] How [title] Pour", "b": "then  
             {"context": "Is it?", "choices": ["no", "yes"], "answer": 1},
         ),
         (
+            ROW,
+            {"prompt": "{q}\nA. {c.0}\nB. {c.1}\nAnswer:", "choices": None, "fixed_choices": ["A", "B"]},
+            {"context": "Which?\nA. red\nB. green\nAnswer:", "choices": ["A", "B"], "answer": 1},
+        ),
+        (
             {"good": "He is.", "bad": "He are."},
             {"prompt": "", "choices": ["good", "bad"], "answer": 0},
             {"context": "", "choices": ["He is.", "He are."], "answer": 0},
@@ -110,6 +115,7 @@ def test_rows_of_one_id_are_one_question_and_numbers_are_those_of_the_file(tmp_p
     ("row", "task", "message"),
     [
         ({"c": ["a", "b"], "a": 0}, {}, r"row 1 .* quiz has \[\] at q: prompt takes one text there, not 0; .* c, a"),
+        (ROW, {"prompt": "{c.2}"}, r"has \[\] at c\.2: prompt takes one text"),
         ({**ROW, "q": None}, {}, r"has \[null\] at q: prompt takes one text"),
         ({**ROW, "c": ["a"]}, {}, r'has \[\["a"\]\] at c: choices takes two texts or more'),
         ({**ROW, "c": ["a", None]}, {}, r"at c: choices takes two texts or more"),

@@ -1,4 +1,7 @@
-"""What is at a key of a row: dots lead into mappings, and into every element of a list of them."""
+"""What is at a key of a row.
+
+Dots lead into mappings, and into every element of a list of them; a number, from 0, takes an element of a list of texts.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +38,8 @@ def _children(value: Any, name: str) -> list[Any]:
     if isinstance(value, Mapping):
         return [value[name]] if name in value else []
     if isinstance(value, list):
+        if name.isdigit() and not any(isinstance(item, Mapping) for item in value):
+            return value[int(name) : int(name) + 1]
         return [child for item in value for child in _children(item, name)]
     return []
 
