@@ -1,6 +1,6 @@
 """What is at a key of a row.
 
-Dots lead into mappings, and into every element of a list of them; a number, from 0, takes an element of a list of texts.
+Dots lead into mappings, and into every element of a list of them; a number, from 0, into an element of a list of texts.
 """
 
 from collections.abc import Mapping
