@@ -114,8 +114,8 @@ def test_rows_of_one_id_are_one_question_and_numbers_are_those_of_the_file(tmp_p
 @pytest.mark.parametrize(
     ("row", "task", "message"),
     [
-        ({"c": ["a", "b"], "a": 0}, {}, r"row 1 .* quiz has \[\] at q: prompt takes one text there, not 0; .* c, a"),
-        (ROW, {"prompt": "{c.2}"}, r"has \[\] at c\.2: prompt takes one text"),
+        ({"c": ["a", "b"], "a": 0}, {}, r"row 1 .* quiz has nothing at q: prompt takes one text there, not 0; .* c, a"),
+        (ROW, {"prompt": "{c.2}"}, r"has nothing at c\.2: prompt takes one text"),
         ({**ROW, "q": None}, {}, r"has \[null\] at q: prompt takes one text"),
         ({**ROW, "c": ["a"]}, {}, r'has \[\["a"\]\] at c: choices takes two texts or more'),
         ({**ROW, "c": ["a", None]}, {}, r"at c: choices takes two texts or more"),
@@ -157,7 +157,7 @@ def _fit(task):
         ([], QUIZ, r"the task quiz has no question: .*rows\.jsonl has 0 rows, none; correct path"),
         ([ROW], {**QUIZ, "where": {"s": "test"}}, r"has 1 rows, none with s: test; correct path or where"),
         ([ROW, {**ROW, "q": "Who?"}], {**QUIZ, "id": "a"}, r"row 1 .* has the id '1' of an earlier row, but makes"),
-        ([ROW], {**QUIZ, "id": "n"}, r"row 0 .* has \[\] at n: id takes one text"),
+        ([ROW], {**QUIZ, "id": "n"}, r"row 0 .* has nothing at n: id takes one text"),
         ([{"text": "word"}], STORY, r"row 0 of the task story has word at prompt: there is no last word, or"),
         (
             [{"text": "a b", "t": ""}],

@@ -187,6 +187,7 @@ class _BoundRow:
 
     def _wrong(self, key: str, value: Any, problem: str) -> InputError:
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        shown = "nothing" if value == [] else shown
         shown = shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"
         return InputError(f"eval.tasks: row {self.number} of the task {self.task.name} has {shown} at {key}: {problem}")
 
