@@ -142,6 +142,36 @@ def test_scratch_of_a_killed_process_goes_and_that_of_a_living_one_stays(tmp_pat
     assert list(tmp_path.glob(".scratch-*")) == []
 
 
+def write_shards(folder, *names):
+    written = write_files(folder)
+    (written / "optimizer.pt").unlink()
+    for name in names:
+        (written / name).write_text("rows")
+    return written
+
+
+SHARDS = ("optimizer-00001-of-00002.safetensors", "optimizer-00002-of-00002.safetensors")
+
+
+def test_shares_of_the_optimizers_state_stand_for_the_whole(tmp_path):
+    found = CheckpointFolder(tmp_path, 1).seal(write_shards(tmp_path / "written", *SHARDS), 5)
+    assert find_problem(found.path) is None
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_every_share_must_be_there(tmp_path, missing):
+    written = write_shards(tmp_path / "written", SHARDS[1 - missing])
+    with pytest.raises(StageError, match=rf"cannot be resumed from: it has no {SHARDS[missing]}"):
+        CheckpointFolder(tmp_path, 1).seal(written, 5)
+
+
+def test_shares_of_the_optimizers_state_are_no_weights(tmp_path):
+    written = write_shards(tmp_path / "written", *SHARDS)
+    (written / "model.safetensors").unlink()
+    with pytest.raises(StageError, match=r"it has no weights"):
+        CheckpointFolder(tmp_path, 1).seal(written, 5)
+
+
 def test_of_several_processes_every_generator_state_must_be_there(tmp_path):
     written = write_files(tmp_path / "written")
     (written / "rng_state.pth").unlink()

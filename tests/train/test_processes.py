@@ -17,10 +17,11 @@ from tests.train.tiny_training import make_context, make_init, make_pack
 pytestmark = pytest.mark.slow
 
 
-def context_in(folder, **config):
+def context_in(folder, *, is_tied=False, **config):
     """No dropout: each process draws its own, so that only without it the sum over processes is the same."""
     store = LocalStore(folder)
-    return make_context(store, make_pack(store), make_init(store, attention_dropout=0.0), log_every_steps=1, **config)
+    init = make_init(store, attention_dropout=0.0, tie_word_embeddings=is_tied)
+    return make_context(store, make_pack(store), init, log_every_steps=1, **config)
 
 
 def rows_of(context):
@@ -28,13 +29,13 @@ def rows_of(context):
     return [json.loads(line) for line in lines]
 
 
-def assert_same_losses(context, reference):
+def assert_same_losses(context, reference, tolerance=1e-6):
     differences = []
     for row, expected in zip(rows_of(context), rows_of(reference), strict=True):
         assert row.keys() == expected.keys() and row["step"] == expected["step"]
         differences += [abs(row[name] - expected[name]) for name in ("loss", "validation_loss") if name in row]
     print(f"largest difference of a loss: {max(differences):.2e}")
-    assert max(differences) < 1e-6
+    assert max(differences) < tolerance
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def write_safetensors(
     """
     import torch
 
-    sink.write(_header(shapes, dtype))
+    sink.write(safetensors_header(shapes, dtype))
     wanted = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
     for name in sorted(shapes):
         tensor = read(name).to(wanted).contiguous()
@@ -53,7 +53,13 @@ def write_safetensors(
         del tensor, values
 
 
-def _header(shapes: Mapping[str, tuple[int, ...]], dtype: DType) -> bytes:
+def safetensors_header(shapes: Mapping[str, tuple[int, ...]], dtype: DType) -> bytes:
+    """What stands before the data of tensors of one dtype, which follow each other in order of name.
+
+    Args:
+        shapes: of the tensors, by name.
+        dtype: of all.
+    """
     # transformers refuses a file that does not say `pt`
     entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
     start = 0

@@ -17,6 +17,7 @@ from pretrain.train.processes import is_main, num_processes, wait_for_all
 from pretrain.train.record import StepFigures, TrainingRecord
 from pretrain.train.samples import OrderedSamples
 from pretrain.train.sampling import sample_rows
+from pretrain.train.sharding import is_sharded
 from pretrain.train.spikes import RollBack, find_spike
 from pretrain.train.tensorboard import EventFiles
 from pretrain.train.throughput import StepClock, step_speed
@@ -56,6 +57,12 @@ class StepGuard(TrainerCallback):
             raise StageError(f"step {step} was taken unchecked: the installed transformers has changed its hooks")
         figures, self._figures = self._figures, None
         return figures
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Ends training that would go on with a fresh optimizer."""
+        self.trainer.require_state_of(state.global_step)
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -173,7 +180,7 @@ class Recorder(TrainerCallback):
         self.clock.restart()
 
     def _sample(self, step: int, model: PreTrainedModel) -> None:
-        if is_main():
+        if is_main() or is_sharded(model):
             rows = [{"step": step, **row} for row in sample_rows(self.job, model)]
             self.record.samples += rows
             emit("samples", step=step, samples=rows)

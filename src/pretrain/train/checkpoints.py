@@ -2,6 +2,7 @@
 
     <folder>/step-000100/complete.json      written last: step, and size and sha256 of every other file
     <folder>/step-000100/model.safetensors, optimizer.pt, ...
+    <folder>/step-000100/optimizer-00001-of-00002.safetensors, ...    instead of optimizer.pt, of a sharded training
     <folder>/.scratch-<uuid>/               private to one process; gone with it, or removed by the next one
 
 A checkpoint is written into the private folder, flushed to disk, marked, and renamed. Only marked ones whose
@@ -15,9 +16,10 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,10 +33,12 @@ logger = logging.getLogger(__name__)
 
 MARKER = "complete.json"
 RECORD = "record.json"
+OPTIMIZER = "optimizer.pt"
 # Without any of these a resume would differ from a run that was never interrupted.
-REQUIRED = frozenset({"config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", RECORD})
+REQUIRED = frozenset({"config.json", OPTIMIZER, "scheduler.pt", "rng_state.pth", "trainer_state.json", RECORD})
 # A pickle of the arguments that nothing reads back.
 _UNWANTED = "training_args.bin"
+_OPTIMIZER_SHARD = re.compile(r"optimizer-(\d{5})-of-(\d{5})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,16 @@ def complete_random_states(written: Path, num_processes: int) -> None:
     shutil.copyfile(states[0], written / "rng_state.pth")
 
 
+def optimizer_shard_name(index: int, count: int) -> str:
+    """The file that process `index` of `count`, from 0, writes its share of the optimizer's state to."""
+    return f"optimizer-{index + 1:05d}-of-{count:05d}.safetensors"
+
+
+def is_optimizer_shard(name: str) -> bool:
+    """Whether a file of this name is a share of the optimizer's state, and no weights."""
+    return _OPTIMIZER_SHARD.fullmatch(name) is not None
+
+
 def find_problem(path: Path, *, rehash: bool = True) -> str | None:
     """What keeps the folder `path` from being a complete checkpoint, or None.
 
@@ -230,10 +244,10 @@ def find_problem(path: Path, *, rehash: bool = True) -> str | None:
         files: dict[str, dict[str, Any]] = marker["files"]
     except (FileNotFoundError, ValueError, KeyError) as error:
         return f"its {MARKER} is missing or unreadable ({error})"
-    missing = REQUIRED - files.keys()
+    missing = _missing(files.keys())
     if missing:
         return f"it has no {', '.join(sorted(missing))}"
-    if not any(name.endswith(".safetensors") for name in files):
+    if not any(name.endswith(".safetensors") and not is_optimizer_shard(name) for name in files):
         return "it has no weights (*.safetensors)"
     for name, known in files.items():
         file = path / name
@@ -244,6 +258,15 @@ def find_problem(path: Path, *, rehash: bool = True) -> str | None:
         if rehash and sha256_of_file(file) != known["sha256"]:
             return f"{name} differs from its sha256"
     return None
+
+
+def _missing(names: Iterable[str]) -> set[str]:
+    missing = set(REQUIRED) - set(names)
+    counts = {int(found[2]) for name in names if (found := _OPTIMIZER_SHARD.fullmatch(name))}
+    if counts:
+        shards = {optimizer_shard_name(index, count) for count in counts for index in range(count)}
+        missing = (missing - {OPTIMIZER}) | (shards - set(names))
+    return missing
 
 
 def _mark(path: Path, step: int) -> None:

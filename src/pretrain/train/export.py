@@ -17,19 +17,35 @@ from transformers import PreTrainedModel
 
 from pretrain.errors import DamagedArtifactError
 from pretrain.sampling import stream_text
-from pretrain.train.checkpoints import CheckpointFolder, find_problem
+from pretrain.train.checkpoints import CheckpointFolder, find_problem, is_optimizer_shard
 from pretrain.train.job import TrainJob
+from pretrain.train.processes import is_main
 from pretrain.train.record import TrainingRecord
-from pretrain.train.sampling import TEMPERATURE, TOP_K
+from pretrain.train.sampling import TEMPERATURE, TOP_K, sample_rows
+from pretrain.train.sharded_weights import write_model
+from pretrain.train.sharding import is_sharded
 
 
 def export(job: TrainJob, model: PreTrainedModel, record: TrainingRecord, checkpoints: CheckpointFolder) -> None:
-    """Writes everything into the job's export folder.
+    """Writes everything into the job's export folder. Called by all processes at once, of which the first writes.
+
+    A model that is sharded makes the last texts as it is, by all processes together; else they come from what was
+    written, as `pretrain sample` has them.
 
     Raises:
         DamagedArtifactError: a checkpoint that is to stay is damaged.
     """
-    export_model(model, job.init_folder, job.export_folder / "data")
+    folder = job.export_folder / "data"
+    final_samples: Iterable[dict[str, Any]]
+    if is_sharded(model):
+        final_samples = sample_rows(job, model) if job.config.sample_prompts else []
+        write_model(model, folder)
+    elif is_main():
+        final_samples = _final_samples(job)
+        model.save_pretrained(folder)
+    if not is_main():
+        return
+    _add_other_files(job.init_folder, folder)
     for step in checkpoints.retention.lasting(checkpoints.steps(), record.best_step()):
         if step < record.max_steps:
             _export_checkpoint(checkpoints, step, job)
@@ -39,13 +55,7 @@ def export(job: TrainJob, model: PreTrainedModel, record: TrainingRecord, checkp
     if record.samples:
         _write_lines(job.export_folder / "samples" / "train.jsonl", record.samples)
     if job.config.sample_prompts:
-        _write_lines(job.export_folder / "samples" / "final.jsonl", _final_samples(job))
-
-
-def export_model(model: PreTrainedModel, init_folder: Path, folder: Path) -> None:
-    """Writes the model as a plain Hugging Face folder, with the other files of `init_folder` beside it."""
-    model.save_pretrained(folder)
-    _add_other_files(init_folder, folder)
+        _write_lines(job.export_folder / "samples" / "final.jsonl", final_samples)
 
 
 def _export_checkpoint(checkpoints: CheckpointFolder, step: int, job: TrainJob) -> None:
@@ -73,6 +83,8 @@ def _add_other_files(init_folder: Path, folder: Path) -> None:
 
 
 def _is_weights(file: Path) -> bool:
+    if is_optimizer_shard(file.name):
+        return False
     return file.suffix == ".safetensors" or file.name.endswith(".safetensors.index.json")
 
 

@@ -1,7 +1,7 @@
 """What the training process is told, as JSON: local folders whose content is checked, and the config."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,8 @@ class TrainJob(BaseModel):
         export_folder: where the trained model (`data/...`) and the rows (`metrics/train.jsonl`) go.
         num_threads: compute threads on the CPU, of each process.
         num_processes: processes that share each step, one a GPU where there are GPUs.
+        sharding: `fsdp` where each of those processes holds a share of the model and of the optimizer's state, `none`
+            where each holds all.
         num_loader_workers: processes that read sequences ahead, beside each of those; 0 reads in the process itself.
         allows_changed_resume: go on from a checkpoint that was made with another config, seed or data.
         tensorboard_folder: where event files for TensorBoard go; None writes none.
@@ -40,6 +42,7 @@ class TrainJob(BaseModel):
     export_folder: Path
     num_threads: int
     num_processes: int = 1
+    sharding: Literal["none", "fsdp"] = "none"
     num_loader_workers: int = 0
     allows_changed_resume: bool = False
     tensorboard_folder: Path | None = None

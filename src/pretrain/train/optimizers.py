@@ -10,15 +10,22 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from pretrain.train.config import TrainConfig
+from pretrain.train.sharding import own_rows, own_values, sharded_like, whole
+
+_MOMENTUM = "momentum_buffer"  # torch.optim.Muon's name for it
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
     """Steps `torch.optim.Muon` on the groups marked `is_muon`, and fused `torch.optim.AdamW` on the others.
 
     State and groups are of this one optimizer, so that it is saved, loaded and scheduled as any other.
+
+    A matrix that is sharded is gathered with its gradient and momentum, one matrix at a time, and every process
+    orthogonalizes it as one process would: of a share of its rows the update would be another.
 
     Args:
         groups: of parameters, each with `is_muon` and `weight_decay`.
@@ -43,8 +50,27 @@ class MuonWithAdamW(torch.optim.Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Updates every parameter that has a gradient."""
-        self._muon.step()  # type: ignore[no-untyped-call]
+        if any(isinstance(parameter, DTensor) for group in self._muon.param_groups for parameter in group["params"]):
+            for group in self._muon.param_groups:
+                for parameter in group["params"]:
+                    self._step_sharded(parameter, group)
+        else:
+            self._muon.step()  # type: ignore[no-untyped-call]
         self._adamw.step()
+
+    def _step_sharded(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+        if parameter.grad is None:
+            return
+        state, rows = self.state[parameter], own_rows(parameter)
+        matrix = nn.Parameter(whole(parameter.detach()))
+        matrix.grad = whole(parameter.grad)
+        muon = torch.optim.Muon([{**group, "params": [matrix]}])
+        if _MOMENTUM in state:
+            muon.state[matrix][_MOMENTUM] = whole(state[_MOMENTUM])
+        muon.step()  # type: ignore[no-untyped-call]
+        own_values(parameter).copy_(matrix.detach()[rows.start : rows.stop])
+        momentum = muon.state[matrix][_MOMENTUM][rows.start : rows.stop]
+        state[_MOMENTUM] = sharded_like(parameter, momentum.clone())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores what `state_dict` gave."""

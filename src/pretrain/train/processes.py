@@ -22,9 +22,18 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
-def mean_over_processes(values: torch.Tensor) -> torch.Tensor:
-    """The mean of each value over all processes, the same bits in all of them."""
+def process_index() -> int:
+    """Which of them this is, from 0."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def sum_over_processes(values: torch.Tensor) -> torch.Tensor:
+    """The sum of each value over all processes, the same bits in all of them; `values` is written over."""
     if num_processes() > 1:
         distributed.all_reduce(values)
-        values = values / num_processes()
     return values
+
+
+def mean_over_processes(values: torch.Tensor) -> torch.Tensor:
+    """The mean of each value over all processes, the same bits in all of them; `values` is written over."""
+    return sum_over_processes(values) / num_processes()

@@ -58,6 +58,7 @@ def _train(context: StageContext[TrainConfig], files: UnitFiles) -> Stats:
     index = read_index(context.inputs["pack"])
     _require_fit(index, _shape(context))
     surroundings = read_surroundings()
+    surroundings.require_trainable(context.config)
     steps = horizon(context.config, index.sequence_length)
     steps.accumulation_steps(surroundings.num_processes)
     checkpoints = CheckpointFolder(_local_folder(context), Retention.of(context.config))
@@ -94,6 +95,7 @@ def make_job(
         export_folder=scratch / "export",
         num_threads=surroundings.num_threads,
         num_processes=surroundings.num_processes,
+        sharding=surroundings.sharding,
         num_loader_workers=surroundings.num_loader_workers,
         allows_changed_resume=surroundings.allows_changed_resume,
         tensorboard_folder=surroundings.tensorboard_folder(context.artifact_key),

@@ -1,24 +1,33 @@
 """Hugging Face's Trainer, with the figures of each step at hand before the step is taken."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 from pretrain.errors import StageError
 from pretrain.train.batches import model_inputs
+from pretrain.train.checkpoints import OPTIMIZER
 from pretrain.train.config import TrainConfig
 from pretrain.train.horizon import Horizon
 from pretrain.train.job import TrainJob
+from pretrain.train.optimizer_shards import load_state, save_shard
 from pretrain.train.optimizers import muon_with_adamw
-from pretrain.train.processes import mean_over_processes, num_processes
+from pretrain.train.processes import is_main, mean_over_processes, num_processes, process_index
 from pretrain.train.record import StepFigures
+from pretrain.train.sharded_weights import read_weights, write_model
+from pretrain.train.sharding import is_sharded, release, whole
 from pretrain.train.stopping import StopRequest
+
+_SCHEDULER = "scheduler.pt"  # the Trainer's name for it
 
 
 class ObservedTrainer(Trainer):
     """Keeps the loss and the gradient norm of the step at work, for whoever decides whether to take it.
+
+    Of a sharded model, each process writes and reads its own share of a checkpoint.
 
     Args:
         job: the training.
@@ -32,6 +41,7 @@ class ObservedTrainer(Trainer):
         self._is_stop_agreed = False
         self._losses: list[torch.Tensor] = []
         self._grad_norm: torch.Tensor | None = None
+        self._is_state_loaded = False
         super().__init__(**options)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -42,15 +52,24 @@ class ObservedTrainer(Trainer):
         return super().create_optimizer(model)
 
     def create_accelerator_and_postprocess(self) -> None:
-        """Has the accelerator remember the norm that it clips by; no hook of the Trainer is told it."""
+        """Has the accelerator remember the norm that it clips by; no hook of the Trainer is told it.
+
+        A sharded model is kept from DDP, as for evaluation: it gets autocast and nothing else.
+        """
         super().create_accelerator_and_postprocess()
-        clip = self.accelerator.clip_grad_norm_
+        clip, prepare = self.accelerator.clip_grad_norm_, self.accelerator.prepare_model
 
         def clip_and_remember(*args: Any, **options: Any) -> torch.Tensor | None:
-            self._grad_norm = clip(*args, **options)
+            norm = clip(*args, **options)
+            self._grad_norm = norm if norm is None else whole(norm)
             return self._grad_norm
 
+        def prepare_sharded(model: nn.Module, **options: Any) -> Any:
+            return prepare(model, device_placement=False, evaluation_mode=True)
+
         self.accelerator.clip_grad_norm_ = clip_and_remember
+        if self.job.sharding == "fsdp":
+            self.accelerator.prepare_model = prepare_sharded
 
     def training_step(
         self,
@@ -93,6 +112,65 @@ class ObservedTrainer(Trainer):
             loss, grad_norm = torch.stack(values).tolist()
         self._losses, self._grad_norm = [], None
         return StepFigures(loss=loss, grad_norm=grad_norm, learning_rate=learning_rate)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Writes the weights: of a sharded model each process its own."""
+        if self._sharded is not None:
+            write_model(self._sharded, Path(str(output_dir or self.args.output_dir)))
+        else:
+            super().save_model(output_dir, _internal_call)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self._sharded is None:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        folder = Path(output_dir)
+        optimizer: Any = self.optimizer
+        scheduler: Any = self.lr_scheduler
+        save_shard(optimizer, self._parameter_names(), folder, process_index(), num_processes())
+        if is_main():
+            torch.save(scheduler.state_dict(), folder / _SCHEDULER)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self._sharded is not None:
+            read_weights(self._sharded, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        folder = Path(checkpoint)
+        if self._sharded is None and (folder / OPTIMIZER).is_file():
+            super()._load_optimizer_and_scheduler(checkpoint)
+        else:
+            optimizer: Any = self.optimizer
+            scheduler: Any = self.lr_scheduler
+            load_state(optimizer, self._parameter_names(), folder)
+            scheduler.load_state_dict(torch.load(folder / _SCHEDULER, weights_only=True))
+        self._is_state_loaded = True
+
+    @property
+    def _sharded(self) -> PreTrainedModel | None:
+        model: Any = self.model
+        return model if is_sharded(model) else None
+
+    def _parameter_names(self) -> dict[int, str]:
+        model: Any = self.model
+        release(model)
+        return {id(parameter): name for name, parameter in model.named_parameters()}
+
+    def require_state_of(self, step: int) -> None:
+        """Sees that training after `step` goes on with the optimizer's state of the checkpoint.
+
+        Raises:
+            StageError: it was not loaded: the Trainer has other hooks.
+        """
+        if step and not self._is_state_loaded:
+            raise StageError(
+                f"training would go on after step {step} without the optimizer's state: the installed transformers has "
+                "changed its hooks; use a version that this one names in its pyproject.toml"
+            )
 
     @property
     def is_asked_to_stop(self) -> bool:

@@ -25,6 +25,7 @@ from pretrain.train.processes import is_main
 from pretrain.train.record import TrainingRecord
 from pretrain.train.resuming import newest_whole, record_of
 from pretrain.train.samples import OrderedSamples, collate
+from pretrain.train.sharded_model import load_sharded_model
 from pretrain.train.spikes import RollBack
 from pretrain.train.stopping import Stopped, StopRequest
 from pretrain.train.surroundings import NUM_PROCESSES_VARIABLE
@@ -92,13 +93,14 @@ class _Run:
         """
         job = self.job
         samples = OrderedSamples(self.sequences, job.seed, self.horizon.num_samples, record.shifts)
-        model = _load(job)
+        arguments = training_arguments(job, self.horizon)
+        model = _load(job, arguments.device)
         use_cache = model.config.use_cache
         trainer = ObservedTrainer(
             job,
             stop,
             model=model,
-            args=training_arguments(job, self.horizon),
+            args=arguments,
             train_dataset=samples,
             data_collator=collate,
         )
@@ -120,8 +122,7 @@ class _Run:
         if trainer.state.global_step < self.horizon.steps:
             raise Stopped(trainer.state.global_step)
         model.config.use_cache = use_cache  # the Trainer switches it off for good
-        if is_main():
-            export(job, model, record, self.checkpoints)
+        export(job, model, record, self.checkpoints)
         return {
             **record.stats(),
             "parameters": model.num_parameters(),
@@ -141,6 +142,7 @@ class _Run:
             "peak_memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
             "device": device_name(),
             "num_processes": job.num_processes,
+            "sharding": job.sharding,
             "num_threads": torch.get_num_threads(),
         }
 
@@ -154,9 +156,12 @@ def _require_devices(num_processes: int) -> None:
         )
 
 
-def _load(job: TrainJob) -> PreTrainedModel:
+def _load(job: TrainJob, device: torch.device) -> PreTrainedModel:
     # float32 whatever the folder holds: bf16 weights would lose updates smaller than 1/256 of a weight.
-    model = load_model(job.init_folder, "float32")
+    if job.sharding == "fsdp":
+        model = load_sharded_model(job.init_folder, bf16=job.config.bf16, device=device)
+    else:
+        model = load_model(job.init_folder, "float32")
     if job.config.gradient_checkpointing:
         # Under its name of transformers 5.23, or the one before.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable

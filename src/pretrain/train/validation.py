@@ -11,13 +11,16 @@ from transformers import PreTrainedModel
 
 from pretrain.sequences import TokenSequences
 from pretrain.train.batches import IGNORED, batch_of, model_inputs
+from pretrain.train.processes import num_processes, process_index, sum_over_processes
 from pretrain.train.record import ValidationFigures
+from pretrain.train.sharding import release
 
 
 class Validation:
     """Measures a model on the first sequences of the validation split.
 
-    Training is not disturbed: the model's mode and the generators are as before, and no gradient is kept.
+    Training is not disturbed: the model's mode and the generators are as before, and no gradient is kept. Several
+    processes share the batches out among themselves, and have the same figures.
 
     Args:
         sequences: the validation split.
@@ -42,25 +45,33 @@ class Validation:
         """
         was_training = model.training
         model.train(False)
-        nats = text_nats = 0.0
-        targets = text_bytes = 0
+        sums = torch.zeros(4, dtype=torch.float64)
+        starts = range(0, self.num_sequences, self.batch_size)
         with torch.random.fork_rng(), torch.no_grad():
-            for start in range(0, self.num_sequences, self.batch_size):
-                stop = min(start + self.batch_size, self.num_sequences)
-                batch = batch_of(self.sequences, range(start, stop))
-                is_target = batch["labels"][:, 1:].flatten() != IGNORED
-                losses = _token_losses(model, batch)[is_target]
-                sizes = self.token_bytes[batch["input_ids"][:, 1:].flatten()[is_target]]
-                nats += losses.sum().item()
-                text_nats += losses[sizes > 0].sum().item()
-                targets += losses.numel()
-                text_bytes += int(sizes.sum())
+            for turn in range(0, len(starts), num_processes()):
+                place = turn + process_index()
+                # Of a sharded model all take every turn, and one beyond the last batch measures the first for nothing.
+                measured = self._sums(model, starts[place] if place < len(starts) else 0)
+                sums += measured if place < len(starts) else 0.0
                 beat()
         model.train(was_training)
+        release(model)
+        if num_processes() > 1:
+            sums = sum_over_processes(sums.to(model.device))
+        nats, text_nats, targets, text_bytes = sums.tolist()
         return ValidationFigures(
             loss=nats / targets if targets else 0.0,
             bits_per_byte=text_nats / math.log(2) / text_bytes if text_bytes else 0.0,
         )
+
+    def _sums(self, model: PreTrainedModel, start: int) -> torch.Tensor:
+        """Nats, nats of targets that stand for text, targets, and bytes of text of one batch, (4,) float64."""
+        batch = batch_of(self.sequences, range(start, min(start + self.batch_size, self.num_sequences)))
+        is_target = batch["labels"][:, 1:].flatten() != IGNORED
+        losses = _token_losses(model, batch)[is_target]
+        sizes = self.token_bytes[batch["input_ids"][:, 1:].flatten()[is_target]]
+        text_nats = losses[sizes > 0].sum()
+        return torch.stack([losses.sum(), text_nats, torch.tensor(float(losses.numel())), sizes.sum().double()])
 
 
 def _token_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:

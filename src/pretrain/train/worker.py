@@ -5,6 +5,7 @@ status is 0 when the model is trained, 75 when it was asked to stop and made a c
 several processes it is torchrun, which starts this module once for each.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -42,7 +43,8 @@ def _train(job: TrainJob, started: float, stop: StopRequest) -> int:
     try:
         stats = train(job, started, stop)
     except PretrainError as error:
-        emit("failed", error=type(error).__name__, message=str(error))
+        with contextlib.redirect_stdout(sys.__stdout__):  # whichever process it is: the disk may be full for one
+            emit("failed", error=type(error).__name__, message=str(error))
         return 1
     except Stopped as stopped:
         emit("stopped", step=stopped.step)
