@@ -204,3 +204,20 @@ def test_stages_without_files_keep_their_identity():
         *("tasks", "baselines", "num_fewshot", "limit", "batch_size", "max_length", "dtype", "seed"),
         *("continuation_choice", "bits_per_byte"),
     }
+
+
+@pytest.mark.parametrize(
+    ("task", "seen"),
+    [
+        ({**ARC, "answer": "gold"}, "row 1 of the task arc has nothing at gold: .* the row has id, split, question"),
+        (
+            {**ARC, "fewshot_path": "eval/shown.jsonl", "num_fewshot": 1, "values": {"question": {"Why?": "Why"}}},
+            "values has words for Why\\? only",
+        ),
+    ],
+)
+def test_a_wrong_key_is_told_by_the_plan_and_not_after_training(folder, task, seen):
+    write_recipe(folder)
+    pipeline = Pipeline(parse_recipe(recipe_values(["eval"], task)), folder, LocalStore(folder / "store"))
+    with pytest.raises(InputError, match=seen):
+        make_plan(pipeline)

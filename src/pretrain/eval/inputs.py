@@ -2,19 +2,22 @@
 
 from pretrain.eval.config import EvalConfig
 from pretrain.external import ExternalInput, Surroundings, local_files
+from pretrain.task_files.questions import check_first_question
 
 
 def external_inputs(config: EvalConfig, around: Surroundings) -> list[ExternalInput]:
     """For every task in files `task:<name>`, and `fewshot:<name>` where its solved questions have a file.
 
     Raises:
-        InputError: a file that the recipe names is not there.
+        InputError: a file that the recipe names is not there, or its first question is not what the task says.
     """
     found = []
     for task in config.file_tasks:
         found.append(ExternalInput(input_name(task.name), tuple(local_files(task.path, around))))
+        check_first_question(task, found[-1].files)
         if task.fewshot_path is not None:
             found.append(ExternalInput(fewshot_input_name(task.name), tuple(local_files(task.fewshot_path, around))))
+            check_first_question(task, found[-1].files, task.fewshot_where)
     return found
 
 

@@ -55,6 +55,19 @@ def read_questions(task: AnyFileTask, files: Sequence[ExternalFile], where: Wher
     return list(questions.values())
 
 
+def check_first_question(task: AnyFileTask, files: Sequence[ExternalFile], where: Where | None = None) -> None:
+    """Sees that the first question is what the task says: a wrong key is told before anything is computed.
+
+    Raises:
+        InputError: as `read_questions`, of the rows up to the first question.
+    """
+    where = task.where if where is None else where
+    for number, row in enumerate(read_all_rows(files)):
+        if is_selected(row, where):
+            _BoundRow(task, number, row).question()
+            return
+
+
 class _BoundRow:
     """One row, read as a task says; what it lacks is an error that names task, row, key and value."""
 
