@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from tests.train.killing import checkpoints_of, train_here
 from tests.train.sharded import Share, train_together
-from tests.train.test_processes import assert_same_losses, context_in
+from tests.train.test_processes import assert_same_losses, context_in, rows_of
 
 SHARDS = ["optimizer-00001-of-00002.safetensors", "optimizer-00002-of-00002.safetensors"]
 
@@ -46,6 +46,8 @@ def trained(alone, tmp_path_factory):
 def test_every_loss_is_that_of_one_process_and_every_sample_is_read_once(alone, trained):
     contexts, told = trained
     assert_same_losses(contexts["whole"], alone)
+    norms = [[row["grad_norm"] for row in rows_of(c) if "loss" in row] for c in (contexts["whole"], alone)]
+    assert norms[0] == pytest.approx(norms[1], abs=1e-6)
     first, second = (process["places"] for process in told["whole"].processes)
     assert [sorted(a + b) for a, b in zip(first, second, strict=True)] == [
         list(range(4 * step, 4 * step + 4)) for step in range(12)

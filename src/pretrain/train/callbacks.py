@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pretrain.errors import StageError
 from pretrain.subprocesses import emit
 from pretrain.train.checkpoints import RECORD, CheckpointFolder, complete_random_states
 from pretrain.train.config import TrainConfig
+from pretrain.train.documents import documents_of
 from pretrain.train.horizon import Horizon
 from pretrain.train.job import TrainJob
 from pretrain.train.processes import is_main, num_processes, wait_for_all
@@ -26,6 +28,7 @@ from pretrain.train.validation import Validation
 
 _HEARTBEAT_SECONDS = 1.0
 _SEQUENCES_NAMED = 8
+_DOCUMENTS_NAMED = 8
 
 
 class StepGuard(TrainerCallback):
@@ -89,8 +92,12 @@ class StepGuard(TrainerCallback):
         batch_size = self.horizon.global_batch_size
         first = (step - 1) * batch_size
         named = [self.samples.sequence_at(first + i) for i in range(min(batch_size, _SEQUENCES_NAMED))]
-        more = f" and {batch_size - len(named)} more" if batch_size > len(named) else ""
-        return f"training sequences {', '.join(map(str, named))}{more}"
+        sequences = f"training sequences {_listed(named, batch_size)}"
+        folder = self.trainer.job.pack_folder
+        ids = [name for number in named for name in documents_of(self.samples.sequences, number, folder)]
+        if not ids:
+            return sequences
+        return f"{sequences} (documents {_listed(list(dict.fromkeys(ids))[:_DOCUMENTS_NAMED], len(set(ids)))})"
 
     def _describe_refusal(self, step: int, figures: StepFigures) -> str:
         return (
@@ -98,6 +105,11 @@ class StepGuard(TrainerCallback):
             f"{figures.loss} and the gradient norm {figures.grad_norm}, on {self._describe_sequences(step)}. "
             f"The step was not taken, and the checkpoints before it are kept. {_ADVICE}"
         )
+
+
+def _listed(named: Sequence[object], count: int) -> str:
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"{', '.join(map(str, named))}{more}"
 
 
 _ADVICE = "Lower train.learning_rate, lengthen train.warmup_steps, or set train.bf16 to false"
