@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -39,7 +40,7 @@ class Made(NamedTuple):
         return explain(self.run.store, self.run.record, question)
 
 
-def make(folder: Path, filter_config: dict[str, Any]) -> Made:
+def make(folder: Path, filter_config: dict[str, Any], shard_config: dict[str, Any] | None = None) -> Made:
     """A run of four data stages over ROWS, a line each."""
     (folder / "web").mkdir(parents=True)
     lines = [row if isinstance(row, str) else json.dumps(row) for row in ROWS]
@@ -50,7 +51,7 @@ def make(folder: Path, filter_config: dict[str, Any]) -> Made:
         "filter": filter_config,
         "dedup": {"exact": {"normalize": "none"}, "minhash": None, "keep": {"order": "first"}},
         "language": None,
-        "shard": {"parts": 1, "validation_fraction": 0},
+        "shard": {"parts": 1, "validation_fraction": 0, **(shard_config or {})},
     }
     (folder / "why.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return Made(run_data_stages(folder / "why.yaml", folder / "store"))
@@ -87,6 +88,20 @@ def test_a_kept_document_by_id_by_text_and_by_place(made: Made, question: str) -
     assert verdicts(life) == [(stage, True, None) for stage in ("download", "filter", "dedup", "shard")]
     assert life.decisions[-1].evidence == "data/train/part-00000.parquet"
     assert life.excerpt.startswith("that with the river and the stone have to be of paper that with")
+
+
+def test_a_document_that_a_mixture_repeats_is_named_with_every_place(tmp_path: Path) -> None:
+    repeated = make(tmp_path, FILTER, {"parts": 2, "mixture": {"web": {"epochs": 3}}})
+    shard = repeated.run.artifacts["shard"]
+    for number in (1, 4, 5):
+        held = [pq.read_table(shard.open_part(part))["id"].to_pylist().count(line(number)) for part in shard.parts()]
+        assert sum(held) == 3
+        places = (
+            f"{part.path} ({times} times)" if times > 1 else part.path
+            for part, times in zip(shard.parts(), held, strict=True)
+            if times
+        )
+        assert repeated.why(line(number)).decisions[-1].evidence == ", ".join(places)
 
 
 def test_a_document_by_its_address(made: Made) -> None:

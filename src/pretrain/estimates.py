@@ -34,6 +34,20 @@ class Quantity:
 
 Estimate = Mapping[str, Quantity]
 
+_UNITS_OF_TIME = (("hours", 3600), ("minutes", 60), ("seconds", 1))
+
+
+def duration(seconds: float, of_what: str, *, digits: int = 2) -> Quantity:
+    """A time in the largest of hours, minutes and seconds of which it has two or more.
+
+    Args:
+        seconds: how long it is.
+        of_what: follows the unit: `of one core`.
+        digits: significant digits that are kept.
+    """
+    unit, size = next((pair for pair in _UNITS_OF_TIME if seconds >= 2 * pair[1]), _UNITS_OF_TIME[-1])
+    return Quantity(float(f"{seconds / size:.{digits}g}"), f"{unit} {of_what}")
+
 
 @dataclass(frozen=True)
 class Prospect:

@@ -34,9 +34,6 @@ _STDERR_TAIL_LINES = 30
 _JOB_FOLDER = "pretrain-job-"
 _CHILD_ENVIRONMENT = {
     "PYTHONSAFEPATH": "1",  # a datasets.py in the user's folder must not stand in for the library
-    # How long a thread spins before it sleeps. On two cores, of the demo's training: libgomp's own 300,000 gives 7,440
-    # tokens a second, and 450 beside one busy process; 20,000 gives 7,670 and 1,890; no spinning 6,470 and 3,950.
-    "GOMP_SPINCOUNT": "20000",
 }
 
 

@@ -1,7 +1,9 @@
 """The life of one document through a run, read from ledgers and parts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow.compute as pc
@@ -136,8 +138,8 @@ def _decisions(artifacts: Mapping[str, Artifact], identifier: str) -> Iterator[D
 
 def _decide(artifact: Artifact, upstream: Artifact | None, identifier: str) -> Decision:
     stage = artifact.stage
-    part = next((part for part, _ in select_rows(artifact, "data/", ["id"], _is(identifier), ["id"])), None)
-    is_kept = part is not None
+    places = _places(artifact, identifier)
+    is_kept = bool(places)
     rows = [
         LedgerRow(**row) for _, row in select_rows(artifact, "ledger/", ["id"], _is(identifier), LEDGER_SCHEMA.names)
     ]
@@ -145,13 +147,21 @@ def _decide(artifact: Artifact, upstream: Artifact | None, identifier: str) -> D
     if stage == "filter" and upstream is not None:
         measurements = measured(artifact, upstream, identifier, None if is_kept else next(iter(rows), None))
     if not rows:
-        evidence = part.path if stage == "shard" and part is not None else None
+        evidence = ", ".join(places) if stage == "shard" and is_kept else None
         return Decision(stage, is_kept, evidence=evidence, measurements=measurements)
     row = rows[0]
     changes = [Change(row.reason, row.value, row.threshold, row.evidence) for row in rows] if len(rows) > 1 else []
     told = (row.reason, row.value, row.threshold, row.evidence)
     is_changed = is_kept and row.reason in artifact.manifest.stats.get("changed_by_reason", {})
     return Decision(stage, is_kept, *told, is_changed, tuple(changes), measurements)
+
+
+def _places(artifact: Artifact, identifier: str) -> list[str]:
+    """The parts that hold the document; only a mixture's repeats are in several, or several times in one."""
+    found = (part.path for part, _ in select_rows(artifact, "data/", ["id"], _is(identifier), ["id"]))
+    if not artifact.manifest.stats.get("documents_repeated"):
+        return list(islice(found, 1))
+    return [path if times == 1 else f"{path} ({times} times)" for path, times in Counter(found).items()]
 
 
 def _is(identifier: str) -> Any:

@@ -43,6 +43,8 @@ def test_a_dumped_config_is_read_again():
         ({"train": {"vocab_size": 258}}, "at least 256 bytes \\+ 3 special tokens"),
         ({"train": {"vocab_size": 300}, "bos_token": "<|eos|>"}, "special tokens must differ"),
         ({"train": {"vocab_size": 300, "special_tokens": ["<|pad|>"]}}, "special tokens must differ"),
+        ({"train": {"vocab_size": 300, "special_tokens": [""]}}, "special_tokens.0\n  String should have at least 1"),
+        ({"import": "x", "tiktoken": {"pattern": "gpt2", "special_tokens": [""]}}, "special_tokens.0\n  String should"),
         ({"train": {"vocab_size": 300}, "revision": "0" * 40}, "belong to `import`"),
         ({"import": "o/n", "revision": "main"}, "'main' is no commit \\(40 hex digits\\)"),
         ({"import": "./o/n", "revision": "0" * 40}, "is no id of a hub"),

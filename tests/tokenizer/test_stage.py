@@ -149,6 +149,37 @@ def test_a_config_that_is_no_json_is_refused(tmp_path, outside):
         build_tokenizer(tmp_path, {"import": "outside"})
 
 
+def without_tokens(folder, tokens):
+    """The tokenizer.json of a folder without some tokens, their ids and merges."""
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    model = definition["model"]
+    model["merges"] = [pair for pair in model["merges"] if not any(token in "".join(pair) for token in tokens)]
+    model["vocab"] = {name: n for name, n in model["vocab"].items() if not any(token in name for token in tokens)}
+    (folder / "tokenizer.json").write_text(json.dumps(definition))
+    return definition
+
+
+@pytest.mark.parametrize("lost", [["q"], ["q", "Ã"], ["Ċ"]])
+def test_a_tokenizer_that_would_drop_bytes_of_texts_is_refused(tmp_path, outside, lost):
+    definition = without_tokens(outside, lost)
+    with pytest.raises(InputError, match=rf"no token for {len(lost)} of the bytes .*such as '{lost[0]}'"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+    definition["model"]["vocab"]["[UNK]"] = 280
+    definition["model"]["unk_token"] = "[UNK]"  # what it does not know is seen
+    (outside / "tokenizer.json").write_text(json.dumps(definition))
+    build_tokenizer(tmp_path, {"import": "outside"})
+
+
+def test_bytes_that_occur_in_no_text_or_are_normalized_away_may_be_absent(tmp_path, outside):
+    never = [chr(byte) for byte in (0xC0, 0xC1, *range(0xF5, 0x100))]
+    definition = without_tokens(outside, [*never, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"])
+    with pytest.raises(InputError, match="no token for 26 of the bytes"):
+        build_tokenizer(tmp_path, {"import": "outside"})
+    definition["normalizer"] = {"type": "Lowercase"}
+    (outside / "tokenizer.json").write_text(json.dumps(definition))
+    build_tokenizer(tmp_path, {"import": "outside"})
+
+
 def test_a_published_tokenizer_file_is_imported(tmp_path):
     path = shared_data("tokenizers/gpt-neox-olmo-dolma-v1_5.json")
     artifact, stats = build_tokenizer(tmp_path, {"import": str(path), "eos_token": "<|endoftext|>"})

@@ -5,7 +5,7 @@ one core of an AMD EPYC, 2026-11-26. Widths are of the rows that the steps write
 """
 
 from pretrain.dedup.config import DedupConfig
-from pretrain.estimates import Estimate, Prospect, Quantity
+from pretrain.estimates import Estimate, Prospect, Quantity, duration
 from pretrain.runner import num_usable_cores
 
 _SECONDS_PER_MB = {"exact": 0.010, "segments": 0.013, "minhash": 0.037, "substrings": 0.57}
@@ -25,7 +25,6 @@ _WINDOWS_PER_TEXT_BYTE = 64 * 0.2
 # Where only the sizes of source files are known: a document of 3 KB, and what gzip, zstd and parquet make of text.
 _TEXT_BYTES_PER_DOCUMENT = 3000
 _TEXT_BYTES_PER_COMPRESSED_BYTE = 2.5
-_UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
 _COMPRESSED = (".gz", ".zst", ".parquet", ".bz2", ".xz", ".zip")
 
 
@@ -48,8 +47,8 @@ def estimate(config: DedupConfig, prospect: Prospect) -> Estimate:
         "scratch_disk": Quantity(_scratch_bytes(config, num_documents, text_bytes), "bytes"),
         "signatures_disk": Quantity(_signature_bytes(config, num_documents), "bytes"),
         "worker_memory": Quantity(config.memory_limit_bytes, "bytes"),
-        "cpu_time": _time(seconds, "of one core"),
-        "time": _time(seconds / cores, f"with {cores} workers"),
+        "cpu_time": duration(seconds, "of one core"),
+        "time": duration(seconds / cores, f"with {cores} workers"),
     }
 
 
@@ -69,11 +68,6 @@ def _from_files(prospect: Prospect) -> tuple[int, int, str] | None:
     factors = (_TEXT_BYTES_PER_COMPRESSED_BYTE if file.name.endswith(_COMPRESSED) else 1 for file in files)
     text_bytes = round(sum(file.bytes * factor for file, factor in zip(files, factors, strict=True)))
     return max(1, text_bytes // _TEXT_BYTES_PER_DOCUMENT), text_bytes, "guessed from the sizes of the source files"
-
-
-def _time(seconds: float, of_what: str) -> Quantity:
-    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), _UNITS[-1])
-    return Quantity(float(f"{seconds / size:.2g}"), f"{unit} {of_what}")
 
 
 def _seconds_per_mb(config: DedupConfig) -> float:

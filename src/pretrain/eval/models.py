@@ -18,6 +18,7 @@ from pretrain.eval.config import EvalConfig
 from pretrain.eval.tasks import EvalTask, write_task
 from pretrain.fingerprint import canonical_json
 from pretrain.runner import num_usable_cores
+from pretrain.spinning import spin_environment
 from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.subprocesses import job_folder, run_job
 
@@ -137,6 +138,5 @@ def _environment(folder: Path, threads: int) -> dict[str, str]:
         "TQDM_DELAY": "1000000000",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(threads),
-        # Threads that spin while they wait made a forward pass 4 times slower beside one other busy process.
-        "OMP_WAIT_POLICY": "passive",
+        **spin_environment(threads),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pretrain.estimates import Estimate, Prospect, Quantity
+from pretrain.estimates import Estimate, Prospect, Quantity, duration
 from pretrain.init.config import InitConfig
 from pretrain.init.report import TOKENS_PER_PARAMETER
 from pretrain.init.start import TokenIds, architecture_config
@@ -66,9 +66,10 @@ def _training(shape: ModelShape, prospect: Prospect) -> dict[str, Quantity]:
         **{f"training_memory.{name}": Quantity(number, "bytes") for name, number in memory.items()},
     }
     if prospect.hardware is not None:
-        hours = prospect.hardware.seconds(flops * tokens) / 3600
-        unit = f"hours on {prospect.hardware.name} at an MFU of {prospect.hardware.mfu:g}"
-        found["training_time"] = Quantity(float(f"{hours:.4g}"), unit)
+        used = prospect.hardware
+        found["training_time"] = duration(
+            used.seconds(flops * tokens), f"on {used.name} at an MFU of {used.mfu:g}", digits=4
+        )
     return found
 
 

@@ -12,6 +12,8 @@ VERSION: int = 3
 _NUM_BYTES = 256
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+# Between any two characters there is an empty text: as a token it would be everywhere.
+TokenName = Annotated[str, Field(min_length=1)]
 _TRAINED_ROLES = {"bos_token": "<|bos|>", "eos_token": "<|eos|>", "pad_token": "<|pad|>"}
 
 
@@ -33,7 +35,7 @@ class TrainTokenizerConfig(Config):
         ge=1,
         description="UTF-8 bytes of text to train on, about; documents are chosen by the hash of their id",
     )
-    special_tokens: tuple[str, ...] = Field(
+    special_tokens: tuple[TokenName, ...] = Field(
         default=(), description="More tokens that text is never encoded to, such as <|im_start|>"
     )
 
@@ -49,7 +51,7 @@ class TiktokenConfig(Config):
         min_length=1,
         description="How text is split before it is merged: the name of an encoding, or a regular expression",
     )
-    special_tokens: tuple[str, ...] = Field(
+    special_tokens: tuple[TokenName, ...] = Field(
         default=(), description="Special tokens beside `pattern`; their ids follow the last rank, in this order"
     )
 

@@ -14,6 +14,7 @@ from pretrain.temporary import temporary_folder
 from pretrain.tokenizer.converting import GENERIC_CLASS, ROLES, Options, huggingface_files
 from pretrain.tokenizer.hub import hub_contents
 from pretrain.tokenizer.inputs import CONFIG_FILE, HUB_PREFIX, TOKENIZER_FILE
+from pretrain.tokenizer.lost_text import lost_symbols
 from pretrain.tokenizer.probe import PROBE
 from pretrain.tokenizer.saving import copy_folder
 
@@ -71,6 +72,7 @@ def _require_usable(folder: Path) -> None:
             f"tokenizer.import: its model drops merges at random (dropout {plain.model.dropout}), so that no text has "
             "the same ids twice: set model.dropout to null in its tokenizer.json"
         )
+    _require_no_text_lost(plain)
     encoder = Encoder(folder)
     if encoder.vocab_size > _MAX_VOCAB_SIZE:
         raise InputError(
@@ -79,6 +81,16 @@ def _require_usable(folder: Path) -> None:
         )
     _require_plain_specials(encoder, special_token(config, "unk_token"))
     _require_same_ids(folder, plain)
+
+
+def _require_no_text_lost(plain: Tokenizer) -> None:
+    lost = sorted(lost_symbols(plain))
+    if lost:
+        raise InputError(
+            f"tokenizer.import: its vocabulary has no token for {len(lost)} of the bytes that text is made of (such as "
+            f"{lost[0]!r}) and none for the unknown, so that they would vanish from texts without a word: import one "
+            "with tokens for all bytes, or add those to its tokenizer.json"
+        )
 
 
 def _require_plain_specials(encoder: Encoder, unk_token: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from pretrain import errors
 from pretrain.errors import StageError, SubprocessError
 from pretrain.progress import Progress
+from pretrain.spinning import spin_environment
 from pretrain.stage import Stats
 from pretrain.subprocesses import run_job
 from pretrain.train.copies import CheckpointCopies
@@ -42,7 +43,8 @@ class Listener:
             SubprocessError: the child ended, was killed, was silent for too long, or stopped as it was asked to;
                 running it again resumes, and a retry is worth it.
         """
-        environment = {"OMP_NUM_THREADS": str(job.num_threads)}
+        spinning = spin_environment(job.num_threads * job.num_processes)
+        environment = {"OMP_NUM_THREADS": str(job.num_threads), **spinning}
         try:
             run_job(
                 "pretrain.train.worker",
