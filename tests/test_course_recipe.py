@@ -2,7 +2,10 @@
 
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
+from typing import Any
 
 import fasttext
 import pytest
@@ -12,7 +15,8 @@ from pretrain.documents import Document, read_documents, read_ledger
 from pretrain.language.inputs import find_lid176
 from pretrain.modeling.parameters import parameters_by_kind
 from pretrain.modeling.shape import ModelShape
-from pretrain.planning import make_plan
+from pretrain.modeling.hardware import parse_hardware
+from pretrain.planning import make_estimates, make_plan
 from pretrain.recipe import Recipe, load_recipe
 from pretrain.spec import RunSpec
 from tests.data_run import DataRun, run_data_stages
@@ -51,6 +55,43 @@ def test_it_can_be_planned(tmp_path: Path) -> None:
     assert [stage.stage for stage in make_plan(spec.pipeline())] == [
         *("download", "filter", "dedup", "language", "shard", "tokenizer", "pack", "init", "train")
     ]
+
+
+def lines_with_options() -> list[list[str]]:
+    """The lines of its comments with `--set`, as a shell splits them."""
+    lines = RECIPE.read_text(encoding="utf-8").splitlines()
+    return [shlex.split(line.removeprefix("#"), comments=True) for line in lines if "--set" in line]
+
+
+def planned(recipe: Path, store: Path, overrides: list[str]) -> dict[str, Any]:
+    """The estimate of init."""
+    pipeline = RunSpec(recipe=str(recipe), store=str(store), overrides=[SAMPLE, *overrides]).resolved().pipeline()
+    estimate = make_estimates(pipeline, make_plan(pipeline), parse_hardware("h100")).get("init", {})
+    return {name: quantity.value for name, quantity in estimate.items()}
+
+
+def test_the_other_models_of_lesson_4_by_the_options_in_its_comments(tmp_path: Path) -> None:
+    numbered = {words[0]: words[2:] for words in lines_with_options() if words[0] != "--set"}
+    assert numbered.keys() == {"217,601,024", "308,839,424"}
+    for parameters, overrides in numbered.items():
+        found = planned(RECIPE, tmp_path / "store", overrides)
+        assert f"{found['parameters']:,}" == parameters
+        assert found["training_time"] > 0
+
+
+def test_a_pretrained_model_by_the_options_in_its_comments(tmp_path: Path) -> None:
+    from tests.init.tiny_models import byte_tokenizer, save_checkpoint
+
+    options = [word for words in lines_with_options() if words[0] == "--set" for word in words if word != "--set"]
+    of_the_hub = [word.replace("<40 hex digits>", "a1" * 20) for word in options if "revision" in word]
+    of_a_folder = [word for word in options if "revision" not in word]
+    assert (len(of_the_hub), len(of_a_folder)) == (2, 2)
+    assert planned(RECIPE, tmp_path / "store", of_the_hub) == {}  # nothing is fetched to be planned
+    recipe = Path(shutil.copy(RECIPE, tmp_path))
+    model = save_checkpoint(tmp_path / "TinySolar")
+    byte_tokenizer().save_pretrained(tmp_path / "TinySolar")
+    layer = sum(weight.numel() for weight in model.model.layers[0].parameters())
+    assert planned(recipe, tmp_path / "store", of_a_folder)["parameters"] == model.num_parameters() - 2 * layer
 
 
 OTHERS = [f"This is the paragraph {n} of a text, and no other is like it." for n in range(6)]

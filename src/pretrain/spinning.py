@@ -21,8 +21,8 @@ VARIABLE = "GOMP_SPINCOUNT"
 # Who sets one of them has chosen.
 _CHOICES = (VARIABLE, "OMP_WAIT_POLICY")
 
-_WITH_ROOM = 20_000
-_WITHOUT_ROOM = 2_000
+# So many where there is a core for each thread, where one is missing, and where more are.
+_WITH_ROOM, _ONE_CORE_SHORT, _CROWDED = 20_000, 2_000, 0
 _SAMPLE_SECONDS = 0.2  # 20 ticks of a core's clock in /proc/stat
 _BUSY_CORES_IGNORED = 0.5  # an idle machine has some tenths of a core; one busy process has a whole one
 
@@ -51,7 +51,8 @@ def spin_count(num_threads: int, num_cores: int, num_busy: float) -> int:
         num_cores: cores that they may use.
         num_busy: how many of these other processes keep busy, 0 to `num_cores`.
     """
-    return _WITH_ROOM if num_threads + num_busy <= num_cores + _BUSY_CORES_IGNORED else _WITHOUT_ROOM
+    missing = num_threads + num_busy - num_cores - _BUSY_CORES_IGNORED
+    return _WITH_ROOM if missing <= 0 else _ONE_CORE_SHORT if missing <= 1 else _CROWDED
 
 
 def usable_cores() -> set[int]:

@@ -36,6 +36,8 @@ def assert_sound(folder: Path) -> None:
         for use_cache in (True, False)
     ]
     assert torch.equal(texts[0], texts[1])
+    with torch.inference_mode():
+        assert torch.equal(model(ROWS, use_cache=True).logits, logits(model))
     again = folder.parent.parent / "again"
     model.save_pretrained(again)
     saved, first = weights(again), weights(folder)

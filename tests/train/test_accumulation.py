@@ -1,4 +1,7 @@
-"""The same sequences in one forward pass or in many are the same step, however many targets each of them has."""
+"""The same sequences in one forward pass or in many are the same step, however many targets each of them has.
+
+There is no step of fewer sequences at an epoch's end: it is filled from the next epoch.
+"""
 
 import pytest
 import torch
@@ -16,12 +19,13 @@ from tests.train.tiny_training import make_context, make_init
 @pytest.fixture(scope="module")
 def masked(tmp_path_factory):
     """Isolated documents of many lengths with padding: labels are left out at starts and at ends."""
-    texts = [f"document {n} " + "abc " * (n % 11) for n in range(150)]
+    texts = [f"document {n} " + "abc " * (n % 11) for n in range(75)]
     config = PackConfig(sequence_length=64, strategy="best_fit", isolate_documents=True)
     artifact, _, _ = pack(tmp_path_factory.mktemp("masked"), [texts], [texts[:20]], config)
     sequences = TokenSequences.from_artifact(artifact, "train")
     targets = (batch_of(sequences, range(len(sequences)))["labels"][:, 1:] != IGNORED).sum(dim=1)
     assert targets.min() < targets.max() - 5
+    assert len(sequences) < 5 * 8 and len(sequences) % 8  # an epoch ends inside a step
     return artifact
 
 

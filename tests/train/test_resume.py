@@ -4,15 +4,17 @@ import contextlib
 import dataclasses
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from transformers import TrainerCallback
 
 from pretrain.train.stage import build
-from tests.train.killing import checkpoints_of, train_until
+from tests.train.killing import checkpoints_of, expected_here, train_here, train_until
 from tests.train.tiny_training import context_in, train
 
 
@@ -48,6 +50,31 @@ def test_a_resume_of_a_resume_past_a_damaged_checkpoint_is_exact(trained, tmp_pa
     resumed = train(context)
     assert resumed.progress[0][2] == f"resuming after step {before.step}/30"
     assert_same_artifact(trained, resumed.context)
+
+
+class KillInTheSaveOf(TrainerCallback):
+    """Kills this process when it saves the optimizer after a step: the weights are written, and nothing else is."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, optimizer, **kwargs):
+        if state.global_step == self.step:
+            optimizer.optimizer.register_state_dict_pre_hook(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def test_killed_in_the_middle_of_a_save_it_resumes_before_it_and_ends_the_same(trained, tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from tests.train import test_resume as t\n"
+        "t.train_here(t.context_in(Path(sys.argv[1])), [t.KillInTheSaveOf(12)], num_loader_workers=2)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.DEVNULL, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    context = context_in(tmp_path)
+    [half] = checkpoints_of(context).folder.glob(".scratch-*/trainer/checkpoint-12")
+    assert (half / "model.safetensors").exists() and not (half / "optimizer.pt").exists()
+    assert checkpoints_of(context).steps() == [4, 8]
+    assert train_here(context, num_loader_workers=2) == expected_here(trained)
 
 
 @pytest.mark.chaos

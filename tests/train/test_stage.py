@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,7 @@ def test_a_loss_that_is_not_finite_ends_training_before_the_step_and_keeps_the_c
     stopped_before = int(str(caught.value).split("step ")[1].split()[0])
     newest = CheckpointFolder(Path(store.local_file("train/x/checkpoints")), 2).newest()
     assert newest is not None and newest.step == stopped_before - 1
+    assert re.search(r"on training sequences \d+, \d+, \d+, \d+\. The step was not taken", str(caught.value))
     assert "Lower train.learning_rate" in str(caught.value)
 
 
