@@ -1,12 +1,16 @@
 """How fast training goes beside a hand-written loop and the plain Trainer fed by the course's own dataset.
 
     .venv/bin/python -m benchmarks.train speed                      # the demo's model, on a CPU: six minutes
+    .venv/bin/python -m benchmarks.train gpu                        # 124M and 1B on one GPU: some 20 minutes
+    .venv/bin/python -m benchmarks.train gpu --tiny                 # the same with small models, wherever it is
     .venv/bin/python -m benchmarks.train speed --model 124M --sequence-length 2048 --batch-size 16 --bf16 --compile
     .venv/bin/python -m benchmarks.train checkpoints
 
 Each run is a process of its own with the same weights, batch and dtype; the three take turns, and medians count. The
-first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. `checkpoints` is the
-share of a training's time that saving every 50 steps takes, by the clock around the whole training.
+first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. `gpu` is `speed` in
+bf16, compiled, at sequences of 2,048 and 4,096 tokens; attention is PyTorch's own (sdpa), which takes its flash kernel
+there. MFU is null where the peak of the device is not known. `checkpoints` is the share of the time that saving every
+50 steps takes, by the clock around the whole training.
 """
 
 import argparse
@@ -31,9 +35,18 @@ from pretrain.sequences.index import SequenceIndex, SplitIndex, TokenPart
 from pretrain.train.config import TrainConfig
 from pretrain.train.job import TrainJob
 from pretrain.train.listening import Listener
+from pretrain.train.throughput import mfu
 
 PEER = Path(__file__).resolve().parent / "train_peer.py"
 SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "vocab_size": 512,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    },
     "demo": {
         "vocab_size": 4096,
         "hidden_size": 192,
@@ -62,6 +75,11 @@ SIZES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": False,
     },
 }
+
+
+# Model, sequence length, batch size: of 80 GB, `pretrain plan` counts 36 GB for the first two, 46 GB for the others.
+GPU_CASES = [("124M", 2048, 16), ("124M", 4096, 8), ("1B", 2048, 4), ("1B", 4096, 2)]
+TINY_CASES = [("tiny", 64, 4), ("tiny", 128, 2)]
 
 
 def report(name: str, **figures: Any) -> None:
@@ -105,6 +123,13 @@ def write_data(folder: Path, num_sequences: int, length: int, vocab_size: int) -
     return folder
 
 
+def write_inputs(folder: Path, options: argparse.Namespace) -> None:
+    """The model and the data of one comparison."""
+    write_model(folder / "model", options.model, options.sequence_length)
+    num_sequences = max(1000, options.steps * options.batch_size)
+    write_data(folder / "pack", num_sequences, options.sequence_length, SIZES[options.model]["vocab_size"])
+
+
 def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_every: int | None, run: str) -> Any:
     """A training by the worker that the stage starts; its stats."""
     model, pack = folder / "model", folder / "pack"
@@ -114,7 +139,7 @@ def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_eve
             "max_steps": steps,
             "per_device_batch_size": options.batch_size,
             "learning_rate": 1e-3,
-            "warmup_steps": 10,
+            "warmup_steps": min(10, steps),
             "bf16": options.bf16,
             "compile": options.compile,
             "save_every_steps": save_every or steps,
@@ -147,7 +172,7 @@ def run_peer(name: str, folder: Path, options: argparse.Namespace) -> dict[str, 
         "batch_size": options.batch_size,
         "steps": options.steps,
         "learning_rate": 1e-3,
-        "warmup_steps": 10,
+        "warmup_steps": min(10, options.steps),
         "bf16": options.bf16,
         "compile": options.compile,
         "threads": options.threads,
@@ -155,6 +180,8 @@ def run_peer(name: str, folder: Path, options: argparse.Namespace) -> dict[str, 
     path = folder / "spec.json"
     path.write_text(json.dumps(spec))
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
+    # with two in sight the Trainer would double the batch
+    environment["CUDA_VISIBLE_DEVICES"] = environment.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     done = subprocess.run(
         [sys.executable, str(PEER), name, str(path)],
         check=True,
@@ -178,6 +205,8 @@ def measure_speed(folder: Path, options: argparse.Namespace) -> None:
         return statistics.median(each[key] for each in found[name])
 
     rates = {name: median(name, "tokens_per_second") for name in found}
+    shape = ModelShape.from_config(read_json_object(folder / "model" / CONFIG))
+    flops_per_token = training_flops_per_token(shape, options.sequence_length)
     report(
         "speed",
         device=found["pretrain"][0]["device"],
@@ -187,9 +216,23 @@ def measure_speed(folder: Path, options: argparse.Namespace) -> None:
         tokens_per_second={name: round(rate) for name, rate in rates.items()},
         of_the_loop=round(rates["pretrain"] / rates["loop"], 3),
         of_the_trainer=round(rates["pretrain"] / rates["trainer"], 3),
-        mfu=found["pretrain"][0]["mfu"],
+        mfu={name: mfu(rate, flops_per_token, 1) for name, rate in rates.items()},
         seconds_to_first_step={name: round(median(name, "seconds_to_first_step"), 1) for name in found},
     )
+
+
+def measure_gpu(folder: Path, options: argparse.Namespace) -> None:
+    """Speed and MFU of the models that one GPU is used for."""
+    import torch
+
+    if not options.tiny and not torch.cuda.is_available():
+        sys.exit("error: no CUDA device is visible. `--tiny` runs the same with small models on the CPU")
+    for model, sequence_length, batch_size in TINY_CASES if options.tiny else GPU_CASES:
+        chosen = {"model": model, "sequence_length": sequence_length, "batch_size": batch_size}
+        case = argparse.Namespace(**{**vars(options), **chosen, "bf16": True, "compile": True})
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            write_inputs(Path(name), case)
+            measure_speed(Path(name), case)
 
 
 def measure_checkpoints(folder: Path, options: argparse.Namespace) -> None:
@@ -205,7 +248,7 @@ def measure_checkpoints(folder: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Runs one measurement."""
-    measurements = {"speed": measure_speed, "checkpoints": measure_checkpoints}
+    measurements = {"speed": measure_speed, "gpu": measure_gpu, "checkpoints": measure_checkpoints}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurement", choices=measurements)
     parser.add_argument("--model", choices=SIZES, default="demo")
@@ -216,13 +259,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=num_usable_cores())
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--tiny", action="store_true", help="of `gpu`: small models, on a CPU too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_model(folder / "model", options.model, options.sequence_length)
-        num_sequences = max(1000, options.steps * options.batch_size)
-        write_data(folder / "pack", num_sequences, options.sequence_length, SIZES[options.model]["vocab_size"])
-        measurements[options.measurement](folder, options)
+        if options.measurement != "gpu":
+            write_inputs(Path(name), options)
+        measurements[options.measurement](Path(name), options)
 
 
 if __name__ == "__main__":

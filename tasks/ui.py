@@ -54,6 +54,8 @@ def shown(request: Callable[[], object]) -> bool:
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # the operations of init, say
+        value = {str(number): item for number, item in enumerate(value, 1)}
     if not isinstance(value, dict):
         return [(prefix, value)]
     return [pair for key, item in value.items() for pair in _flat(f"{prefix}.{key}".lstrip("."), item)]

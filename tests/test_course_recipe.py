@@ -13,9 +13,9 @@ import pytest
 from pretrain.artifact import Artifact
 from pretrain.documents import Document, read_documents, read_ledger
 from pretrain.language.inputs import find_lid176
+from pretrain.modeling.hardware import parse_hardware
 from pretrain.modeling.parameters import parameters_by_kind
 from pretrain.modeling.shape import ModelShape
-from pretrain.modeling.hardware import parse_hardware
 from pretrain.planning import make_estimates, make_plan
 from pretrain.recipe import Recipe, load_recipe
 from pretrain.spec import RunSpec

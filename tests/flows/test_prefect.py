@@ -1,6 +1,7 @@
 """What Prefect adds: states, retries, artifacts in the UI; against a real server with its own database."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -139,6 +140,30 @@ def test_progress_and_counts_are_artifacts_in_the_ui(tmp_path: Path) -> None:
     rows = {row["name"]: row["value"] for row in yaml.safe_load(str(found["download-stats"].data))}
     assert rows["documents_out"] == 264
     assert rows["dropped_by_reason.invalid_json"] == 1
+
+
+@pytest.mark.slow
+def test_the_model_and_how_far_its_training_is_are_artifacts_in_the_ui(tmp_path: Path) -> None:
+    from flows.pretrain import pretrain
+
+    operations = '[{"op": "upscale_depth", "overlap": 1}, {"op": "cast", "dtype": "bfloat16"}]'
+    overrides = [f"init.operations={operations}", "init.validation_sequences=4"]
+    pretrain(spec_of(tmp_path, until="train", run_id="training", overrides=overrides))
+    found = newest_tables("init-stats", "train-progress", "train-stats")
+    model = {row["name"]: row["value"] for row in yaml.safe_load(str(found["init-stats"].data))}
+    kinds = ("embedding", "attention", "mlp", "norm", "lm_head")
+    assert sum(model[f"parameters_by_kind.{kind}"] for kind in kinds) == model["parameters"]
+    assert model["tokens_for_20x"] == 20 * model["parameters"]
+    assert {f"training_memory_bytes.{name}" for name in ("weights", "gradients", "optimizer_states", "activations")} < {
+        *model
+    }
+    assert (model["operations.1.op"], model["operations.2.op"]) == ("upscale_depth", "cast")
+    assert len(model["sources.tokenizer"]) == 32 and model["flops_per_token"] > 0 and model["validation_loss"] > 0
+    assert found["train-progress"].type == "progress"
+    last = r"100%: step 12/12 (loss \d\.\d{3}|validation loss \d\.\d{3} \(\d\.\d{3} bits per byte\))"
+    assert re.match(last, str(found["train-progress"].description))
+    training = {row["name"] for row in yaml.safe_load(str(found["train-stats"].data))}
+    assert {"loss_final", "validation_loss", "bits_per_byte", "tokens_per_second", "mfu", "step_seconds"} < training
 
 
 @pytest.mark.usefixtures("quick")

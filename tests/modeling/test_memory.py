@@ -26,7 +26,9 @@ def kept_bytes(config: dict, *, bf16: bool, gradient_checkpointing: bool) -> int
     values._attn_implementation = "sdpa"
     model = LlamaForCausalLM(values)
     if gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        # under its name of transformers 5.23, or the one before
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     model.train()
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     storages = {}  # keeps them alive, so that no address is used twice
