@@ -20,13 +20,12 @@ logger = logging.getLogger("pretrain.ui")
 
 def publish_stats(outcome: Outcome) -> None:
     """A table of the stage's counts, with the artifact's name in its description."""
-    manifest = outcome.artifact.manifest
-    rows = [{"name": name, "value": value} for name, value in _flat("", manifest.reported_stats())]
-    description = f"{outcome.action}: {outcome.artifact.key}"
-    shown(lambda: create_table_artifact(rows, key=f"{manifest.stage}-stats", description=description))
-    languages = language_rows(manifest.stats)
+    rows = [{"name": name, "value": value} for name, value in _flat("", outcome.artifact.manifest.reported_stats())]
+    stage, description = outcome.artifact.stage, f"{outcome.action}: {outcome.artifact.key}"
+    shown(lambda: create_table_artifact(rows, key=f"{stage}-stats", description=description))
+    languages = language_rows(outcome.artifact.manifest.stats)
     if languages:
-        shown(lambda: create_table_artifact(languages, key=f"{manifest.stage}-by-source", description=description))
+        shown(lambda: create_table_artifact(languages, key=f"{stage}-by-source", description=description))
 
 
 def publish_funnel(outcome: Outcome, upstream: Artifact | None) -> None:
@@ -54,8 +53,8 @@ def shown(request: Callable[[], object]) -> bool:
 
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, list) and value and isinstance(value[0], dict):  # the operations of init, say
-        value = {str(number): item for number, item in enumerate(value, 1)}
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):  # the operations of init
+        value = dict(enumerate(value, 1))
     if not isinstance(value, dict):
         return [(prefix, value)]
     return [pair for key, item in value.items() for pair in _flat(f"{prefix}.{key}".lstrip("."), item)]
