@@ -295,7 +295,11 @@ def measure_growth(options: argparse.Namespace) -> None:
 
 
 def measure_workers(options: argparse.Namespace) -> None:
-    """Wall seconds with one worker and with two, and what two processes that share nothing gain on this machine."""
+    """Wall seconds with one worker and with two, and what two processes that share nothing gain on this machine.
+
+    Of starting two workers too: the first ones of a run, for which numba and the like are loaded, and later ones.
+    """
+    starts = [start_seconds() for _ in range(options.runs + 1)]
     documents, _ = read_corpus(options.corpus[0])
     config = DedupConfig(minhash=MinHashConfig(max_cluster_fraction=1.0))
     halves = [documents[0::2], documents[1::2]]
@@ -316,7 +320,17 @@ def measure_workers(options: argparse.Namespace) -> None:
         two=round(median["two"], 1),
         times_faster=round(median["one"] / median["two"], 2),
         two_apart_times_faster=round(median["in turn"] / median["at once"], 2),
+        first_start_seconds=round(starts[0], 2),
+        start_seconds=round(statistics.median(starts[1:]), 3),
     )
+
+
+def start_seconds() -> float:
+    """Seconds until two workers have run something, and have ended."""
+    started = time.monotonic()
+    with LocalRunner(2) as pool:
+        list(pool.map(abs, [(str(number), number) for number in range(4)]))
+    return time.monotonic() - started
 
 
 def fresh_processes(num_processes: int) -> ProcessPoolExecutor:

@@ -7,6 +7,7 @@ from pretrain.cli.app import app
 from pretrain.cli.run import make_run_command
 from pretrain.planning import PlannedStage
 from pretrain.progress import LoggedProgress
+from pretrain.runner import prepare_workers
 from pretrain.runs import record_cached_run
 from pretrain.spec import RunSpec
 
@@ -16,6 +17,7 @@ def execute(spec: RunSpec, plan: Sequence[PlannedStage]) -> None:
     if configured_api_url() is None and all(stage.action == "cached" for stage in plan):
         record_cached_run(spec, plan)
         return
+    prepare_workers()
     starting = LoggedProgress("prefect")
     starting(0, 1, "connecting to the server, or starting an embedded one")
     ensure_prefect_api()

@@ -75,12 +75,70 @@ def test_a_killed_worker_is_an_error_with_its_units_and_the_next_map_works() -> 
         assert dict(runner.map(square, [("a", 2)])) == {"a": 4}
 
 
+def variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def test_workers_have_the_environment_of_the_moment_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("first", "second"):
+        monkeypatch.setenv("PRETRAIN_TEST", value)
+        with LocalRunner(1) as runner:
+            found = dict(runner.map(variable, [(name, name) for name in ("PRETRAIN_TEST", "OMP_NUM_THREADS", "HOME")]))
+        assert found == {"PRETRAIN_TEST": value, "OMP_NUM_THREADS": "1", "HOME": os.environ.get("HOME")}
+
+
+def num_threads_and_modules(_: int) -> tuple[int, set[str]]:
+    return len(list(Path("/proc/self/task").iterdir())), set(sys.modules)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_the_fork_server_runs_no_python_thread_and_has_loaded_what_workers_need() -> None:
+    with LocalRunner(1) as runner:
+        [(_, (num_threads, modules))] = runner.map(num_threads_and_modules, [("a", 0)])
+    assert num_threads == 2  # its own, and the one that ends it with its parent
+    assert {"numba", "pyarrow.parquet", "pretrain.dedup.stage"} <= modules
+    assert not {"torch", "polars", "fasttext", "prefect"} & modules
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_a_killed_fork_server_is_an_error_and_the_next_map_works() -> None:
+    with LocalRunner(2) as runner:
+        with pytest.raises(WorkerDiedError, match="in flight: "):
+            list(runner.map(kill_parent_on_three, [(f"unit-{n}", n) for n in range(8)]))
+        assert dict(runner.map(square, [("a", 2)])) == {"a": 4}
+
+
+def kill_parent_on_three(value: int) -> int:
+    if value == 3:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return value
+
+
+def test_modules_of_the_current_folder_are_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "numba.py").write_text("raise SystemExit('a file of the user')")
+    (tmp_path / "pretrain").mkdir()
+    (tmp_path / "pretrain/__init__.py").write_text("raise SystemExit('a file of the user')")
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    script = folder / "parent.py"
+    script.write_text(
+        "from pretrain.runner import LocalRunner\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalRunner(1) as runner:\n"
+        "        print(list(runner.map(abs, [('a', -1)])))\n"
+    )
+    ended = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("[('a', 1)]\n", "")
+
+
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, pathlib, time\n"
         "from pretrain.runner import LocalRunner\n"
         "def work(folder):\n"
+        "    pathlib.Path(folder, str(os.getppid())).touch()\n"
         "    pathlib.Path(folder, str(os.getpid())).touch()\n"
         "    time.sleep(600)\n"
         "if __name__ == '__main__':\n"
@@ -88,9 +146,10 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     )
     parent = subprocess.Popen([sys.executable, str(script)])
     pids: list[int] = []
-    while len(pids) < 2:
+    while len(pids) < (3 if sys.platform == "linux" else 2):
         time.sleep(0.05)
         pids = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+    pids = [pid for pid in pids if pid != parent.pid]
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 20

@@ -1,18 +1,23 @@
 """Where units of work are processed: a pool of local processes.
 
-Workers are spawned (never forked: torch, polars and tokenizers run threads that do not survive a fork), each capped to
-one compute thread, and at most two units a worker are in flight, so memory is bounded whatever the number of units.
-A worker that dies ends the map with an error that names the units in flight; a dead parent ends its workers.
+Workers are never forked from this process (torch, polars and tokenizers run threads that do not survive a fork): on
+Linux they are forked by the fork server of `multiprocessing`, which has loaded what they need and runs no thread
+(`pretrain.worker_preload`); elsewhere they are spawned. Each is capped to one compute thread, and at most two units a
+worker are in flight, so memory is bounded whatever the number of units. A worker that dies ends the map with an error
+that names the units in flight; a dead parent ends its workers.
 """
 
 import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol, TypeVar
 
 from pretrain.errors import WorkerDiedError
@@ -22,7 +27,8 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 _UNITS_IN_FLIGHT_PER_WORKER = 2
-_ONE_THREAD = {
+_SAFE_PATH = "PYTHONSAFEPATH"
+ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
     "RAYON_NUM_THREADS": "1",
@@ -63,6 +69,26 @@ def num_usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def prepare_workers() -> None:
+    """Has what workers need loaded beside what this process does next: it takes a second, once for all runners."""
+    if sys.platform == "linux":
+        _start_fork_server()
+
+
+def _start_fork_server() -> None:
+    multiprocessing.set_forkserver_preload(["pretrain.worker_preload"])
+    previous = os.environ.get(_SAFE_PATH)
+    # Modules are looked for where they are installed: a folder `datasets` where the command runs is not one.
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        if previous is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = previous
 
 
 class LocalRunner:
@@ -118,8 +144,8 @@ class LocalRunner:
     def _start(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self.num_workers, context, initializer=_start_worker)
+                environment = dict(os.environ)
+                self._pool = ProcessPoolExecutor(self.num_workers, _context(), _start_worker, (environment,))
             return self._pool
 
     def _discard(self, pool: ProcessPoolExecutor) -> None:
@@ -129,9 +155,17 @@ class LocalRunner:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _start_worker() -> None:
-    # Stage modules are imported after this, with the first payload, so their thread pools see the caps.
-    os.environ.update({**torch_cache(), **os.environ, **_ONE_THREAD})
+def _context() -> BaseContext:
+    if sys.platform != "linux":  # the system's own libraries of macOS do not survive a fork
+        return multiprocessing.get_context("spawn")
+    _start_fork_server()
+    return multiprocessing.get_context("forkserver")
+
+
+def _start_worker(environment: dict[str, str]) -> None:
+    # The fork server's environment is that of its start. What is loaded with the first payload sees the caps.
+    os.environ.clear()
+    os.environ.update({**torch_cache(), **environment, **ONE_THREAD})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

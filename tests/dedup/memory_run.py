@@ -76,11 +76,12 @@ def main(folder: Path, text_bytes: int, document_chars: int) -> None:
     started = time.monotonic()
     with LocalRunner(1) as runner:
         stats = build(make_context(store, Artifact(store, manifest), config, runner))
+        [(_, worker_peak)] = runner.map(peak_bytes, [("peak", resource.RUSAGE_SELF)])  # there is one worker
     print(
         json.dumps(
             {
                 "corpus_peak_bytes": corpus_peak,
-                "worker_peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN),
+                "worker_peak_bytes": worker_peak,
                 "parent_peak_bytes": peak_bytes(resource.RUSAGE_SELF),
                 "seconds": time.monotonic() - started,
                 "stats": stats,

@@ -45,9 +45,9 @@ def test_a_chain_of_kills_ends_with_the_bytes_of_an_undisturbed_run(tmp_path):
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
-        hit |= {re.sub(r"(-128m-131072d)?-\d+\.json$", "", name) for name in new}
+        hit |= {re.sub(r"(-4096p)?(-128m-16384d)?-\d+\.json$", "", name) for name in new}
     assert kills > 10
-    hit |= {re.sub(r"(-128m-131072d)?-\d+\.json$", "", name) for name in done}
+    hit |= {re.sub(r"(-4096p)?(-128m-16384d)?-\d+\.json$", "", name) for name in done}
     assert hit == PHASES
     outcome = deduplicate(tmp_path / "killed", parts(), CONFIG)
     assert outcome.bytes_by_path() == expected

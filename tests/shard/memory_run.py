@@ -62,10 +62,11 @@ def main(folder: Path, config: ShardConfig) -> None:
     started = time.monotonic()
     with LocalRunner(1) as runner:
         stats = build(make_context(store, "shard", config, {"documents": Artifact(store, manifest)}, runner=runner))
+        [(_, worker_peak)] = runner.map(peak_bytes, [("peak", resource.RUSAGE_SELF)])  # there is one worker
     print(
         json.dumps(
             {
-                "worker_peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN),
+                "worker_peak_bytes": worker_peak,
                 "parent_peak_bytes": peak_bytes(resource.RUSAGE_SELF),
                 "seconds": time.monotonic() - started,
                 "stats": stats,

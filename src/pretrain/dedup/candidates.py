@@ -8,7 +8,7 @@ import numpy as np
 
 from pretrain.dedup.bands import PAIR_COLUMNS, unique_rows
 from pretrain.dedup.config import MinHashConfig
-from pretrain.dedup.corpus import CorpusPart, Group
+from pretrain.dedup.corpus import Group, Piece
 from pretrain.dedup.repeats import Edits
 from pretrain.dedup.shingles import ngram_set
 from pretrain.dedup.shuffle import Int64Array, Slice, UInt64Array, bounds_of, read_slice, read_slices, write_rows
@@ -31,13 +31,13 @@ class CandidateUnit(NamedTuple):
 
 
 class NgramUnit(NamedTuple):
-    """The candidates among the documents of one part.
+    """The candidates among the documents of a piece of one part.
 
     slices: of the sorted documents that the candidate units found in its group of parts.
     """
 
     name: str
-    part: CorpusPart
+    piece: Piece
     slices: tuple[Slice, ...]
     edits: Edits | None
     config: MinHashConfig
@@ -68,13 +68,13 @@ def merge_pairs(files: UnitFiles, unit: CandidateUnit) -> Stats:
 
 
 def cut_ngrams(files: UnitFiles, unit: NgramUnit) -> Stats:
-    """Writes the sets of a part's candidates end to end (`<name>-sets`), and (index, where it begins) of each.
+    """Writes the sets of a piece's candidates end to end (`<name>-sets`), and (index, where it begins) of each.
 
     A set is the n-gram hashes of the whole text, each once, increasing; or, with `verify: signature`, the MinHash
     values. The last row of the places is (2^64 - 1, where the sets end).
     """
     indices = np.unique(read_slices(files, unit.slices, 1)).astype(np.int64)
-    indices = indices[(indices >= unit.part.start) & (indices < unit.part.stop)]
+    indices = indices[(indices >= unit.piece.start) & (indices < unit.piece.stop)]
     lengths = []
     with files.create(f"scratch/{unit.name}-sets.bin") as output, output.path.open("wb") as file:
         for values in _sets(files, unit, indices):
@@ -90,8 +90,8 @@ def cut_ngrams(files: UnitFiles, unit: NgramUnit) -> Stats:
 
 def _sets(files: UnitFiles, unit: NgramUnit, indices: Int64Array) -> Iterator[UInt64Array]:
     if unit.config.verify == "jaccard":
-        for text in TextSource((unit.part,), unit.edits).read(files, indices):
+        for text in TextSource((unit.piece.part,), unit.edits).read(files, indices):
             yield ngram_set(text, unit.config)
         return
     if len(indices):
-        yield from read_minima(files, unit.part, indices - unit.part.start)
+        yield from read_minima(files, unit.piece.part, indices - unit.piece.part.start)

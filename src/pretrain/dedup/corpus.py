@@ -1,5 +1,6 @@
 """The documents of the stage, numbered by arrival, and how they are cut into groups of bounded memory."""
 
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -9,10 +10,14 @@ from pretrain.stage import UnitFiles, part_name
 LIBRARIES_BYTES = 384 << 20
 # What the widest row of the shuffles takes with its sort's copies.
 _BYTES_PER_DOCUMENT = 320
-# Where memory allows more, a group has so many documents, so that workers share a corpus of a few parts; of a large one
-# there are some 64 groups.
+# Where memory allows more, a group has so many documents, so that workers share a corpus of a few parts; there are some
+# 16 groups of one that a worker takes minutes for, and 64 of a large one. Less is not worth a unit.
+_LEAST_GROUP_DOCUMENTS = 1 << 14
 _GROUP_DOCUMENTS = 1 << 17
-_NUM_GROUPS = 64
+_NUM_GROUPS_OF_SMALL, _NUM_GROUPS = 16, 64
+# A corpus of few parts is cut into about so many pieces of parts, of a multiple of so many rows.
+_NUM_PIECES = 32
+PIECE_ROWS = 4096
 
 
 class CorpusPart(NamedTuple):
@@ -43,6 +48,14 @@ class CorpusPart(NamedTuple):
         if self.is_old:
             return self.artifact.open_part(old_signature_path(kind, self.part))
         return files.scratch(signature_path(kind, self.number))
+
+
+class Piece(NamedTuple):
+    """The documents from `start` up to `stop`, all of one part."""
+
+    part: CorpusPart
+    start: int
+    stop: int
 
 
 class Group(NamedTuple):
@@ -81,6 +94,12 @@ class Layout(NamedTuple):
         """Index of the first document of every group, and the number of all documents last."""
         return [*(group.start for group in self.groups), self.num_documents]
 
+    def pieces(self, part: CorpusPart) -> list[Piece]:
+        """What workers share of a part where there are few: itself in one piece, or in several."""
+        num_rows = PIECE_ROWS * max(1, -(-self.num_documents // (_NUM_PIECES * PIECE_ROWS)))
+        starts = range(part.start, max(part.stop, part.start + 1), num_rows)
+        return [Piece(part, start, stop) for start, stop in pairwise([*starts, part.stop])]
+
     def num_partitions(self, num_rows: int, row_bytes: int | None = None) -> int:
         """Into how many partitions rows are cut so that one fits the budget; twice, as hashes are uneven.
 
@@ -102,7 +121,8 @@ def make_layout(parts: list[CorpusPart], memory_limit_bytes: int) -> Layout:
     """Groups consecutive parts up to the memory that their keys take in one unit."""
     budget = (memory_limit_bytes - LIBRARIES_BYTES) >> 20 << 20  # names of units tell MiB
     num_documents = parts[-1].stop if parts else 0
-    most = min(budget // _BYTES_PER_DOCUMENT, max(_GROUP_DOCUMENTS, -(-num_documents // _NUM_GROUPS)))
+    least = min(_GROUP_DOCUMENTS, max(_LEAST_GROUP_DOCUMENTS, -(-num_documents // _NUM_GROUPS_OF_SMALL)))
+    most = min(budget // _BYTES_PER_DOCUMENT, max(least, -(-num_documents // _NUM_GROUPS)))
     groups: list[list[CorpusPart]] = []
     for part in parts:
         if groups and part.stop - groups[-1][0].start <= most:

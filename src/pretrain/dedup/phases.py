@@ -7,7 +7,7 @@ from typing import TypeVar
 from pretrain.dedup.bands import BandScatterUnit, BandUnit, pair_buckets, scatter_bands
 from pretrain.dedup.candidates import CandidateUnit, NgramUnit, candidate_ranges, cut_ngrams, merge_pairs
 from pretrain.dedup.config import DedupConfig, MinHashConfig, SegmentsConfig
-from pretrain.dedup.corpus import CorpusPart, Group, Layout
+from pretrain.dedup.corpus import CorpusPart, Group, Layout, signature_path
 from pretrain.dedup.exact import ExactGroupUnit, ExactScatterUnit, relate_exact, scatter_exact
 from pretrain.dedup.repeats import (
     SEGMENT_BYTES,
@@ -18,15 +18,17 @@ from pretrain.dedup.repeats import (
     scatter_segments,
 )
 from pretrain.dedup.shuffle import Slice, slices
-from pretrain.dedup.signatures import SignatureUnit, sign_part
-from pretrain.dedup.verification import PAIRS_PER_UNIT, VerifyUnit, verify_pairs
+from pretrain.dedup.signatures import JoinUnit, SignatureUnit, join_pieces, sign_piece
+from pretrain.dedup.verification import MAX_PAIRS_PER_UNIT, MIN_PAIRS_PER_UNIT, VerifyUnit, verify_pairs
 from pretrain.dedup.words import WordsGroupUnit, WordsScatterUnit, group_words, scatter_words
 from pretrain.stage import Receipt, StageContext, Stats, UnitFiles
 
 P = TypeVar("P")
 
-# Band keys of several partitions are read by one unit where they are few.
-_SLOTS_PER_UNIT = 4
+# Band keys of several partitions are paired by one unit, one partition after the other, where they are few.
+_KEYS_PER_UNIT = 1 << 17
+# Units of verification in a corpus of few pairs, so that workers share them.
+_NUM_VERIFICATIONS = 16
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,25 @@ class Phases:
 
     def sign(self, exact: list[Receipt], edits: list[Receipt], config: MinHashConfig) -> list[Receipt]:
         """Signs the documents that are left."""
-        units = [
-            (
-                f"minhash-{part.number:05d}",
-                SignatureUnit(part, self.of_group(exact, group), self.edits(edits, group), config),
-            )
-            for group, part in self.new_parts()
-        ]
-        return self.context.run_units(units, sign_part, label="parts signed")
+        units: list[tuple[str, SignatureUnit]] = []
+        joins: list[tuple[str, JoinUnit]] = []
+        for group, part in self.new_parts():
+            name, path = f"minhash-{part.number:05d}", signature_path("minhash", part.number)
+            relations, of_part = self.of_group(exact, group), self.edits(edits, group)
+            pieces = self.layout.pieces(part)
+            if len(pieces) == 1:
+                units.append((name, SignatureUnit(pieces[0], path, relations, of_part, config)))
+                continue
+            names = [f"{name}-{piece.start}-{piece.stop}" for piece in pieces]
+            paths = tuple(f"scratch/{each}.parquet" for each in names)
+            units += [
+                (each, SignatureUnit(piece, piece_path, relations, of_part, config))
+                for each, piece, piece_path in zip(names, pieces, paths, strict=True)
+            ]
+            joins.append((name, JoinUnit(part, paths, config)))
+        signed = self.context.run_units(units, sign_piece, label="pieces of parts signed")
+        self.context.run_units(joins, join_pieces, label="parts signed")
+        return signed
 
     def same_words(self) -> list[Receipt]:
         """Finds documents with the same words."""
@@ -143,7 +156,7 @@ class Phases:
         ]
         scattered = self.run("bands-scatter", units, scatter_bands, "groups of band keys scattered")
         slots = [slices(scattered, number) for number in range(config.bands * partitions)]
-        together = max(1, _SLOTS_PER_UNIT // partitions)
+        together = max(1, _KEYS_PER_UNIT * partitions // max(layout.num_documents, 1))
         pairs = [
             BandUnit(
                 layout.name("bands", number),
@@ -172,38 +185,40 @@ class Phases:
     def verify(self, candidates: list[Receipt], edits: list[Receipt], config: MinHashConfig) -> list[Receipt]:
         """Computes the similarity of the candidate pairs."""
         layout = self.layout
-        parts = [(group, part) for group in layout.groups for part in group.parts]
+        pieces = [(group, piece) for group in layout.groups for part in group.parts for piece in layout.pieces(part)]
         ngrams = [
             NgramUnit(
                 layout.name("ngrams", number),
-                part,
+                piece,
                 self.of_group(candidates, group),
                 self.edits(edits, group),
                 config,
             )
-            for number, (group, part) in enumerate(parts)
+            for number, (group, piece) in enumerate(pieces)
         ]
-        self.run("ngrams", ngrams, cut_ngrams, "parts cut into n-grams")
+        self.run("ngrams", ngrams, cut_ngrams, "pieces of parts cut into n-grams")
         names = tuple(unit.name for unit in ngrams)
-        pieces = [
-            Slice(f"{receipt.unit}-pairs", first, min(first + PAIRS_PER_UNIT, receipt.stats["candidate_pairs"]))
+        num_pairs = sum(receipt.stats["candidate_pairs"] for receipt in candidates)
+        most = min(MAX_PAIRS_PER_UNIT, max(MIN_PAIRS_PER_UNIT, -(-num_pairs // _NUM_VERIFICATIONS)))
+        ranges = [
+            Slice(f"{receipt.unit}-pairs", first, min(first + most, receipt.stats["candidate_pairs"]))
             for receipt in candidates
-            for first in range(0, receipt.stats["candidate_pairs"], PAIRS_PER_UNIT)
+            for first in range(0, receipt.stats["candidate_pairs"], most)
         ]
         units = [
             VerifyUnit(
-                layout.name("verified", number),
-                piece,
+                layout.name(f"verified-{most}p", number),
+                pairs,
                 names,
-                [part.start for _, part in parts],
+                [piece.start for _, piece in pieces],
                 layout.starts,
                 config.verify == "jaccard",
                 config.threshold,
                 layout.budget_bytes,
             )
-            for number, piece in enumerate(pieces)
+            for number, pairs in enumerate(ranges)
         ]
-        return self.run("verified", units, verify_pairs, "verifications")
+        return self.run(f"verified-{most}p", units, verify_pairs, "verifications")
 
     def edits(self, receipts: list[Receipt], group: Group) -> Edits | None:
         """What is cut from the texts of a group."""

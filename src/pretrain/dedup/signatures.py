@@ -11,7 +11,7 @@ One row a document in input order. An exact duplicate that goes is not read: its
 stand for 448 bytes of MinHash values: verification by Jaccard reads texts, so the values are not needed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pretrain.dedup.config import MinHashConfig
-from pretrain.dedup.corpus import CorpusPart, signature_path
+from pretrain.dedup.corpus import PIECE_ROWS, CorpusPart, Piece, signature_path
 from pretrain.dedup.exact import read_relations
 from pretrain.dedup.listing import halves
 from pretrain.dedup.repeats import Edits
@@ -30,16 +30,26 @@ from pretrain.dedup.texts import TextSource
 from pretrain.stage import Stats, UnitFiles
 
 UNITS_COLUMNS = ("units_high", "units_low")
-# Rows that are held before they are written; texts are held one row group at a time.
-_BATCH_ROWS = 4096
 
 
 class SignatureUnit(NamedTuple):
-    """One new part; `relations` of its group, `edits` of its texts."""
+    """A piece of one new part; `relations` of its group, `edits` of its texts.
 
-    part: CorpusPart
+    path: of the signatures.
+    """
+
+    piece: Piece
+    path: str
     relations: tuple[Slice, ...]
     edits: Edits | None
+    config: MinHashConfig
+
+
+class JoinUnit(NamedTuple):
+    """One new part that was signed in pieces, and the paths of their signatures in order."""
+
+    part: CorpusPart
+    pieces: tuple[str, ...]
     config: MinHashConfig
 
 
@@ -48,22 +58,22 @@ def band_column(band: int) -> str:
     return f"band_{band:02d}"
 
 
-def sign_part(files: UnitFiles, unit: SignatureUnit) -> Stats:
-    """Writes the signatures of one part."""
-    part, schema = unit.part, _schema(unit.config)
-    gone = read_relations(files, unit.relations, part.start, part.stop)
-    is_signed = np.ones(part.num_documents, np.bool_)
-    is_signed[gone[gone[:, -1] > 0, 0].astype(np.int64) - part.start] = False
-    texts = TextSource((part,), unit.edits).read(files, np.flatnonzero(is_signed) + part.start)
-    with (
-        files.create(signature_path("minhash", part.number)) as output,
-        pq.ParquetWriter(output.path, schema, compression="zstd", use_dictionary=False) as writer,
-    ):
-        for start in range(0, part.num_documents, _BATCH_ROWS):
-            table = _sign_batch(texts, is_signed[start : start + _BATCH_ROWS], unit.config)
-            writer.write_table(table, row_group_size=table.num_rows)
-        output.rows = part.num_documents
+def sign_piece(files: UnitFiles, unit: SignatureUnit) -> Stats:
+    """Writes the signatures of a piece, its rows held some thousand at a time and its texts one row group at a time."""
+    part, start, stop = unit.piece
+    gone = read_relations(files, unit.relations, start, stop)
+    is_signed = np.ones(stop - start, np.bool_)
+    is_signed[gone[gone[:, -1] > 0, 0].astype(np.int64) - start] = False
+    texts = TextSource((part,), unit.edits).read(files, np.flatnonzero(is_signed) + start)
+    batches = (is_signed[first : first + PIECE_ROWS] for first in range(0, len(is_signed), PIECE_ROWS))
+    _write(files, unit.path, unit.config, (_sign_batch(texts, batch, unit.config) for batch in batches))
     return {"documents_signed": int(is_signed.sum())}
+
+
+def join_pieces(files: UnitFiles, unit: JoinUnit) -> Stats:
+    """Writes the signatures of a part as `sign_piece` would have, from those of its pieces."""
+    _write(files, signature_path("minhash", unit.part.number), unit.config, _row_groups(files, unit.pieces))
+    return {"pieces": len(unit.pieces)}
 
 
 def read_minima(files: UnitFiles, part: CorpusPart, rows: Int64Array) -> np.ndarray:
@@ -71,6 +81,22 @@ def read_minima(files: UnitFiles, part: CorpusPart, rows: Int64Array) -> np.ndar
     column = pq.read_table(part.signatures(files, "minhash"), columns=["minima"])["minima"]
     chosen = column.take(pa.array(rows)).to_pylist()
     return np.frombuffer(b"".join(chosen), np.uint64).reshape(len(rows), -1)
+
+
+def _write(files: UnitFiles, path: str, config: MinHashConfig, tables: Iterable[pa.Table]) -> None:
+    with (
+        files.create(path) as output,
+        pq.ParquetWriter(output.path, _schema(config), compression="zstd", use_dictionary=False) as writer,
+    ):
+        for table in tables:
+            writer.write_table(table, row_group_size=table.num_rows)
+            output.rows += table.num_rows
+
+
+def _row_groups(files: UnitFiles, paths: tuple[str, ...]) -> Iterator[pa.Table]:
+    for path in paths:
+        with pq.ParquetFile(files.scratch(path)) as file:
+            yield from (file.read_row_group(index) for index in range(file.num_row_groups))
 
 
 def _sign_batch(texts: Iterator[str], is_signed: np.ndarray, config: MinHashConfig) -> pa.Table:

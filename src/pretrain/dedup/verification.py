@@ -14,8 +14,8 @@ from pretrain.dedup.kernels import count_common
 from pretrain.dedup.shuffle import Slice, UInt64Array, bounds_of, read_slice, write_rows
 from pretrain.stage import Stats, UnitFiles
 
-# Some seconds of comparing pages of a thousand words.
-PAIRS_PER_UNIT = 1 << 16
+# A tenth of a second to some seconds of comparing pages of a thousand words.
+MIN_PAIRS_PER_UNIT, MAX_PAIRS_PER_UNIT = 1 << 12, 1 << 16
 
 LINK_COLUMNS = 3
 
@@ -23,7 +23,7 @@ LINK_COLUMNS = 3
 class VerifyUnit(NamedTuple):
     """Some candidate pairs of one range.
 
-    ngrams: names of the n-gram units of all parts, which begin at `ngram_starts`.
+    ngrams: names of the n-gram units of all pieces, which begin at `ngram_starts`.
     starts: as in `ExactGroupUnit`.
     is_jaccard: how pairs are compared.
     """
@@ -76,21 +76,21 @@ class _Sets:
         if kept is not None:
             self._kept.move_to_end(("set", index))
             return kept
-        part = int(np.searchsorted(self._starts, index, side="right")) - 1
-        places = self._places(part)
+        piece = int(np.searchsorted(self._starts, index, side="right")) - 1
+        places = self._places(piece)
         row = int(np.searchsorted(places[:, 0], np.uint64(index)))
         first, last = (int(place) for place in places[row : row + 2, 1])
-        values = read_slice(self._files, Slice(f"{self._unit.ngrams[part]}-sets", first, last), 1)[:, 0]
+        values = read_slice(self._files, Slice(f"{self._unit.ngrams[piece]}-sets", first, last), 1)[:, 0]
         return self._keep(("set", index), values)
 
-    def _places(self, part: int) -> UInt64Array:
-        kept = self._kept.get(("places", part))
+    def _places(self, piece: int) -> UInt64Array:
+        kept = self._kept.get(("places", piece))
         if kept is not None:
-            self._kept.move_to_end(("places", part))
+            self._kept.move_to_end(("places", piece))
             return kept
-        name = f"{self._unit.ngrams[part]}-places"
+        name = f"{self._unit.ngrams[piece]}-places"
         size = self._files.scratch(f"scratch/{name}.bin").stat().st_size
-        return self._keep(("places", part), read_slice(self._files, Slice(name, 0, size // 16), 2))
+        return self._keep(("places", piece), read_slice(self._files, Slice(name, 0, size // 16), 2))
 
     def _keep(self, key: tuple[str, int], values: UInt64Array) -> UInt64Array:
         self._kept[key] = values
