@@ -68,8 +68,12 @@ class Manifest(BaseModel):
         return (canonical_json(self.model_dump(mode="json")) + "\n").encode()
 
     def reported_stats(self) -> dict[str, Any]:
-        """The stats with what was measured on the clock (tokens_per_second, mfu), which provenance holds."""
-        return {**self.stats, **self.provenance.get("measured", {})}
+        """The stats with what was measured on the clock (tokens_per_second, mfu), which provenance holds.
+
+        Curves, which are lists, are left to those who read the manifest.
+        """
+        measured = self.provenance.get("measured", {})
+        return {**self.stats, **{name: value for name, value in measured.items() if not isinstance(value, list)}}
 
 
 @dataclass(frozen=True)

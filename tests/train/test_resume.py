@@ -50,6 +50,8 @@ def test_a_resume_of_a_resume_past_a_damaged_checkpoint_is_exact(trained, tmp_pa
     resumed = train(context)
     assert resumed.progress[0][2] == f"resuming after step {before.step}/30"
     assert_same_artifact(trained, resumed.context)
+    speeds = resumed.stats["measured"]["speed_by_step"]  # of all processes
+    assert [speed["step"] for speed in speeds] == [1, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
 
 
 class KillInTheSaveOf(TrainerCallback):

@@ -29,6 +29,13 @@ def test_stats_tell_how_training_went(trained):
     assert (stats["measured"]["mfu"], stats["measured"]["num_threads"]) == (None, 1)
 
 
+def test_the_manifest_has_the_speed_of_every_row(trained):
+    speeds = trained.stats["measured"]["speed_by_step"]
+    assert [speed["step"] for speed in speeds] == [1, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
+    assert set(speeds[-1]) == {"step", "tokens_per_second", "step_seconds", "mfu", "memory_bytes"}
+    assert speeds[-1]["tokens_per_second"] == pytest.approx(4 * 32 / speeds[-1]["step_seconds"], rel=0.01)
+
+
 def test_metrics_have_a_row_every_three_steps_and_nothing_from_a_clock(trained):
     rows = [json.loads(line) for line in trained.file("metrics/train.jsonl").read_text().splitlines()]
     steps = [row for row in rows if "loss" in row]

@@ -168,6 +168,7 @@ class Recorder(TrainerCallback):
         row = self.record.add_step(step, figures)
         if row is not None:
             speed = step_speed(self.clock, self.job.flops_per_token, num_processes())
+            self.record.speeds.append({"step": step, **speed})
             emit("step", **row, **speed)
             self.event_files.add(row | speed)
         if step == last or (config.eval_every_steps is not None and step % config.eval_every_steps == 0):

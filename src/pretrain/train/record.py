@@ -1,7 +1,7 @@
 """What training records: rows of metrics, and the figures of the manifest made from them.
 
 It is saved in every checkpoint, with the window of steps not yet in a row, so that a resumed run writes the
-same bytes as an undisturbed one. Nothing in it comes from a clock.
+same bytes as an undisturbed one. Nothing in it comes from a clock but `speeds`, which no part of the artifact has.
 """
 
 import json
@@ -60,6 +60,7 @@ class TrainingRecord:
         shifts: pairs of a place in the run and the samples skipped there, see `OrderedSamples`.
         changes: resumes that were allowed to change the identity: the step, and the old and new values by key.
         tokens_before: pair of a step and the tokens up to it, from which on `tokens_per_step` holds.
+        speeds: what a clock says of the steps of each row, see `step_speed`.
     """
 
     max_steps: int
@@ -75,6 +76,7 @@ class TrainingRecord:
     shifts: list[list[int]] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     tokens_before: tuple[int, int] = (0, 0)
+    speeds: list[dict[str, Any]] = field(default_factory=list)
 
     def tokens_at(self, step: int) -> int:
         """Input tokens of the steps up to `step`."""

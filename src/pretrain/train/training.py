@@ -128,7 +128,7 @@ class _Run:
             "parameters": model.num_parameters(),
             "global_batch_tokens": self.horizon.tokens_per_step,
             "gradient_accumulation_steps": self.horizon.accumulation_steps(),
-            "measured": self._measured(recorder.first_step_ended),
+            "measured": self._measured(recorder.first_step_ended) | {"speed_by_step": record.speeds},
         }
 
     def _measured(self, first_step_ended: float | None) -> dict[str, Any]:
