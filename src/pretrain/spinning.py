@@ -4,7 +4,7 @@ A thread that has done its share of a loop waits for the others. Spinning, it go
 woken. But a thread that spins keeps a core from whoever could finish the work that is waited for. So it depends on
 whether there is a core for each thread. Tokens a second of the demo's training on two cores:
 
-    spins            alone    beside one busy process    beside four (a load of 4 to 5)
+    spins            alone    beside one busy process    a smaller loop at a load of 4 to 5
     0 (no spinning)  6,470    3,950                      3,570
     2,000            7,270    3,640                      2,410
     20,000           7,740    1,890                      1,330

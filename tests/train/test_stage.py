@@ -33,6 +33,7 @@ def test_the_manifest_has_the_speed_of_every_row(trained):
     speeds = trained.stats["measured"]["speed_by_step"]
     assert [speed["step"] for speed in speeds] == [1, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
     assert set(speeds[-1]) == {"step", "tokens_per_second", "step_seconds", "mfu", "memory_bytes"}
+    assert 10**8 < speeds[-1]["memory_bytes"] <= trained.stats["measured"]["peak_memory_bytes"] < 10**10
     assert speeds[-1]["tokens_per_second"] == pytest.approx(4 * 32 / speeds[-1]["step_seconds"], rel=0.01)
 
 

@@ -1,5 +1,7 @@
 """How fast training goes: from a clock, so no part of what is compared between runs."""
 
+import resource
+import sys
 import time
 from typing import Any
 
@@ -59,6 +61,14 @@ def device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
+def peak_memory_bytes() -> int:
+    """The most that this process has held: of the CUDA device, or without one of resident memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    # Linux counts in kibibytes, macOS in bytes: getrusage(2).
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def mfu(tokens_per_second: float | None, flops_per_token: int | None, num_devices: int) -> float | None:
     """The share of the devices' dense bf16 peak that training reaches; None on a device whose peak is not known."""
     peak = peak_flops_per_second(device_name())
@@ -74,5 +84,5 @@ def step_speed(clock: StepClock, flops_per_token: int | None, num_devices: int) 
         "tokens_per_second": rate,
         "step_seconds": round(clock.tokens_per_step / rate, 4) if rate else None,
         "mfu": mfu(rate, flops_per_token, num_devices),
-        "memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+        "memory_bytes": peak_memory_bytes(),
     }

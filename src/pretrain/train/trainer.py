@@ -184,7 +184,7 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
     is_cpu = not torch.accelerator.is_available()
     is_shared = job.num_processes > 1
     name, options = schedule(config, horizon)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(job.scratch_folder / "trainer"),
         max_steps=horizon.steps,
         per_device_train_batch_size=config.per_device_batch_size,
@@ -219,6 +219,10 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
     )
+    if is_shared and is_cpu:
+        # Else `cpu:0`, where transformers 5.17 loads the optimizer's state to: a place that torch.load does not know.
+        arguments.__dict__["_setup_devices"] = torch.device("cpu")
+    return arguments
 
 
 def schedule(config: TrainConfig, horizon: Horizon) -> tuple[str, dict[str, Any]]:

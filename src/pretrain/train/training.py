@@ -30,7 +30,7 @@ from pretrain.train.spikes import RollBack
 from pretrain.train.stopping import Stopped, StopRequest
 from pretrain.train.surroundings import NUM_PROCESSES_VARIABLE
 from pretrain.train.tensorboard import EventFiles
-from pretrain.train.throughput import StepClock, device_name, mfu
+from pretrain.train.throughput import StepClock, device_name, mfu, peak_memory_bytes
 from pretrain.train.trainer import ObservedTrainer, training_arguments
 from pretrain.train.validation import Validation
 
@@ -139,7 +139,7 @@ class _Run:
             "mfu": mfu(rate, job.flops_per_token, job.num_processes),
             "seconds_to_first_step": round(first_step_ended - self.started, 2) if first_step_ended else None,
             "training_seconds": round(time.monotonic() - self.started, 2),
-            "peak_memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+            "peak_memory_bytes": peak_memory_bytes(),
             "device": device_name(),
             "num_processes": job.num_processes,
             "sharding": job.sharding,
