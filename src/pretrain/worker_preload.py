@@ -5,6 +5,7 @@ Only what starts no Python thread is loaded: a fork has no other thread, and wha
 and tokenizers are loaded by the worker that needs them.)
 """
 
+import contextlib
 import gc
 import os
 from importlib import import_module
@@ -17,6 +18,10 @@ for _name in ("pretrain.cli.app", "pretrain.pipeline"):
     import_module(_name)
 for _name in ("download", "filter", "dedup", "language", "decontaminate", "shard", "tokenizer", "pack"):
     import_module(f"pretrain.{_name}.stage")
+with contextlib.suppress(ImportError):
+    # pyarrow imports them where they are installed, to make its first table of numpy arrays: 0.4 s.
+    import_module("pandas")
+    import_module("pyarrow.dataset")
 import_module("pretrain.dedup.kernels").hash_words("the first call takes numba 0.6 s")
 gc.collect()
 gc.freeze()  # a collection in a worker would write to every object, and so copy the memory that is shared
