@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pretrain.errors import StageError, WorkerDiedError
-from pretrain.runner import InlineRunner, LocalRunner, Runner
+from pretrain.runner import InlineRunner, LocalRunner, Runner, prepare_workers
 
 
 def square(value: int) -> int:
@@ -87,15 +88,30 @@ def test_workers_have_the_environment_of_the_moment_and_one_thread(monkeypatch: 
         assert found == {"PRETRAIN_TEST": value, "OMP_NUM_THREADS": "1", "HOME": os.environ.get("HOME")}
 
 
-def num_threads_and_modules(_: int) -> tuple[int, set[str]]:
-    return len(list(Path("/proc/self/task").iterdir())), set(sys.modules)
+def test_what_workers_compile_is_kept_in_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path))
+    with LocalRunner(1) as runner:
+        [(_, folder)] = runner.map(variable, [("a", "TORCHINDUCTOR_CACHE_DIR")])
+    assert folder == str(tmp_path / "torchinductor")
+
+
+def test_runners_that_start_at_once_leave_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: prepare_workers(), range(200)))
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
+def threads_of_the_server_and_modules(_: int) -> tuple[list[str], set[str]]:
+    server = Path(f"/proc/{os.getppid()}/task")
+    return sorted((thread / "comm").read_text().strip() for thread in server.iterdir()), set(sys.modules)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 def test_the_fork_server_runs_no_python_thread_and_has_loaded_what_workers_need() -> None:
     with LocalRunner(1) as runner:
-        [(_, (num_threads, modules))] = runner.map(num_threads_and_modules, [("a", 0)])
-    assert num_threads == 2  # its own, and the one that ends it with its parent
+        [(_, (threads, modules))] = runner.map(threads_of_the_server_and_modules, [("a", 0)])
+    assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1  # that one is pyarrow's, and holds no lock
     assert {"numba", "pyarrow.parquet", "pretrain.dedup.stage"} <= modules
     assert not {"torch", "polars", "fasttext", "prefect"} & modules
 
@@ -129,6 +145,22 @@ def test_modules_of_the_current_folder_are_not_loaded(tmp_path: Path) -> None:
         "        print(list(runner.map(abs, [('a', -1)])))\n"
     )
     ended = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("[('a', 1)]\n", "")
+
+
+def test_where_the_name_of_the_temporary_folder_is_too_long_for_a_socket_workers_are_spawned(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from pretrain.runner import LocalRunner, prepare_workers\n"
+        "if __name__ == '__main__':\n"
+        "    prepare_workers()\n"
+        "    with LocalRunner(1) as runner:\n"
+        "        print(list(runner.map(abs, [('a', -1)])))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    ended = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == ("[('a', 1)]\n", "")
 
 

@@ -1,7 +1,7 @@
 """Where units of work are processed: a pool of local processes.
 
 Workers are never forked from this process (torch, polars and tokenizers run threads that do not survive a fork): on
-Linux they are forked by the fork server of `multiprocessing`, which has loaded what they need and runs no thread
+Linux they are forked by the fork server of `multiprocessing`, which has loaded what they need and runs no Python thread
 (`pretrain.worker_preload`); elsewhere they are spawned. Each is capped to one compute thread, and at most two units a
 worker are in flight, so memory is bounded whatever the number of units. A worker that dies ends the map with an error
 that names the units in flight; a dead parent ends its workers.
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +28,8 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 _UNITS_IN_FLIGHT_PER_WORKER = 2
+_STARTS = 5
+_START_PAUSE_SECONDS = 0.2
 _SAFE_PATH = "PYTHONSAFEPATH"
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -35,6 +38,9 @@ ONE_THREAD = {
     "NUMBA_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+
+
+_fork_server_lock = threading.Lock()
 
 
 class Runner(Protocol):
@@ -73,22 +79,28 @@ def num_usable_cores() -> int:
 
 def prepare_workers() -> None:
     """Has what workers need loaded beside what this process does next: it takes a second, once for all runners."""
-    if sys.platform == "linux":
-        _start_fork_server()
+    _start_fork_server()
 
 
-def _start_fork_server() -> None:
-    multiprocessing.set_forkserver_preload(["pretrain.worker_preload"])
-    previous = os.environ.get(_SAFE_PATH)
-    # Modules are looked for where they are installed: a folder `datasets` where the command runs is not one.
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        forkserver.ensure_running()
-    finally:
-        if previous is None:
-            del os.environ[_SAFE_PATH]
-        else:
-            os.environ[_SAFE_PATH] = previous
+def _start_fork_server() -> bool:
+    """Whether there is one: not off Linux, nor where no socket can be made in the folder for temporary files."""
+    if sys.platform != "linux":  # the system's own libraries of macOS do not survive a fork
+        return False
+    with _fork_server_lock:  # stages that run at once have runners of their own
+        multiprocessing.set_forkserver_preload(["pretrain.worker_preload"])
+        previous = os.environ.get(_SAFE_PATH)
+        # Modules are looked for where they are installed: a folder `datasets` where the command runs is not one.
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            forkserver.ensure_running()
+        except OSError:  # most often a path of more than the 107 bytes that a socket's may have
+            return False
+        finally:
+            if previous is None:
+                os.environ.pop(_SAFE_PATH, None)
+            else:
+                os.environ[_SAFE_PATH] = previous
+    return True
 
 
 class LocalRunner:
@@ -110,7 +122,7 @@ class LocalRunner:
                         name, payload = next(queue)
                     except StopIteration:
                         break
-                    pending[pool.submit(function, payload)] = name
+                    pending[_submit(pool, function, payload)] = name
                 if not pending:
                     return
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
@@ -118,7 +130,7 @@ class LocalRunner:
                     yield pending.pop(future), result
         except BrokenProcessPool as error:
             self._discard(pool)
-            names = ", ".join(sorted(pending.values()))
+            names = ", ".join(sorted(pending.values())) or "none yet"
             raise WorkerDiedError(
                 f"a worker process died while these units were in flight: {names}. Most often it was killed for "
                 "memory: use fewer --workers; the same command resumes after the completed parts. In a script of "
@@ -144,9 +156,24 @@ class LocalRunner:
     def _start(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
-                environment = dict(os.environ)
-                self._pool = ProcessPoolExecutor(self.num_workers, _context(), _start_worker, (environment,))
+                self._pool = self._start_pool()
             return self._pool
+
+    def _start_pool(self) -> ProcessPoolExecutor:
+        environment = {**torch_cache(), **os.environ, **ONE_THREAD}
+        for _ in range(_STARTS):
+            pool = ProcessPoolExecutor(self.num_workers, _context(), _start_worker, (environment,))
+            try:
+                pool.submit(os.getpid)  # starts a worker
+            except (EOFError, ConnectionError):  # the fork server was killed, which it may take a moment to be seen
+                pool.shutdown(wait=False)
+                time.sleep(_START_PAUSE_SECONDS)
+            else:
+                return pool
+        raise WorkerDiedError(
+            f"no worker could be started, {_STARTS} times: the process that workers are forked from ended. Most often "
+            "it was killed for memory; or `python -c 'import pretrain.worker_preload'` says why"
+        )
 
     def _discard(self, pool: ProcessPoolExecutor) -> None:
         with self._lock:
@@ -155,17 +182,21 @@ class LocalRunner:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _submit(pool: ProcessPoolExecutor, function: Callable[[P], R], payload: P) -> Future[R]:
+    try:
+        return pool.submit(function, payload)
+    except (EOFError, ConnectionError) as error:  # the fork server was killed before it could start a worker
+        raise BrokenProcessPool("the process that workers are forked from has ended") from error
+
+
 def _context() -> BaseContext:
-    if sys.platform != "linux":  # the system's own libraries of macOS do not survive a fork
-        return multiprocessing.get_context("spawn")
-    _start_fork_server()
-    return multiprocessing.get_context("forkserver")
+    return multiprocessing.get_context("forkserver" if _start_fork_server() else "spawn")
 
 
 def _start_worker(environment: dict[str, str]) -> None:
     # The fork server's environment is that of its start. What is loaded with the first payload sees the caps.
     os.environ.clear()
-    os.environ.update({**torch_cache(), **environment, **ONE_THREAD})
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

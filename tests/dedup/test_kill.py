@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 PHASES = {
     *("documents", "exact-scatter", "exact", "segments-scatter", "segments", "minhash", "words-scatter", "words"),
-    *("bands-scatter", "bands", "candidates", "ngrams", "verified", "components", "relations", "decisions"),
+    *("bands-scatter", "bands", "candidates", "ngram-pieces", "verified", "components", "relations", "decisions"),
     *("anchors-scatter", "anchors", "windows-scatter", "windows", "clusters", "part"),
 }
 

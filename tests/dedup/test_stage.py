@@ -316,7 +316,7 @@ def test_a_corpus_of_few_parts_is_shared_in_pieces_to_the_same_bytes(tmp_path, m
     assert pieces.bytes_by_path() == whole.bytes_by_path()
     assert pieces.stats == whole.stats
     num_pieces = sum(max(1, -(-len(part) // 4)) for part in parts)
-    for kind in ("minhash-?????-*", "ngrams-*"):
+    for kind in ("minhash-?????-*", "ngram-pieces-*"):
         assert len(list((pieces.folder / "receipts").glob(kind))) == num_pieces > 3 * len(parts)
 
 
@@ -342,7 +342,7 @@ def test_the_memory_limit_does_not_change_the_result(tmp_path, monkeypatch):
     cut = deduplicate(tmp_path / "cut", parts, BOTH.model_copy(update={"memory_limit_bytes": 512 << 20}))
     assert cut.bytes_by_path() == whole.bytes_by_path()
     assert cut.stats == whole.stats
-    for kind, number in (("exact", 23), ("words", 23), ("bands", 1), ("ngrams", 3)):
+    for kind, number in (("exact", 23), ("words", 23), ("bands", 1), ("ngram-pieces", 3)):
         assert len(list((cut.folder / "receipts").glob(f"{kind}-128m-*"))) == number
     assert len(list((cut.folder / "receipts").glob("decisions-*"))) > 10
 

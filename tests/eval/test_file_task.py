@@ -69,6 +69,14 @@ def test_solved_questions_of_the_same_file_are_not_scored(folder):
     assert own.fewshot == task.fewshot[:1]
 
 
+def test_a_question_that_a_file_has_twice_is_not_both_shown_and_scored(folder):
+    write_rows(folder / "quiz.jsonl", [ROWS[0]] * 3 + [ROWS[1]] * 3)
+    [task] = made(folder, QUIZ, num_fewshot=1)
+    [shown] = task.fewshot
+    assert len(task.rows) == 3
+    assert shown["context"] not in {row["context"] for row in task.rows}
+
+
 def test_solved_questions_of_a_file_of_their_own_are_its_first(folder):
     write_rows(folder / "dev.jsonl", [{**ROWS[0], "q": f"dev {n}", "s": "ab"[n % 2]} for n in range(6)])
     fewshot = {"fewshot_path": "dev.jsonl", "fewshot_where": {"s": "b"}, "num_fewshot": 2}

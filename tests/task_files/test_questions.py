@@ -111,6 +111,11 @@ def test_rows_of_one_id_are_one_question_and_numbers_are_those_of_the_file(tmp_p
     assert [row["id"] for row in questions(tmp_path, rows, **QUIZ, where={"s": ["test"], "n": [7, 8]})] == ["1", "2"]
 
 
+def test_true_of_a_recipe_is_true_of_any_file(tmp_path):
+    rows = [{**ROW, "n": value} for value in (True, "true", "TRUE", "True", False, "false", 1)]
+    assert len(questions(tmp_path, rows, **QUIZ, where={"n": True})) == 4
+
+
 @pytest.mark.parametrize(
     ("row", "task", "message"),
     [
@@ -128,6 +133,8 @@ def test_rows_of_one_id_are_one_question_and_numbers_are_those_of_the_file(tmp_p
         ({**ROW, "a": "C"}, {"labels": ["A", "B"]}, r"has C at a: it is none of the labels \['A', 'B'\]; correct"),
         ({**ROW, "a": "blue"}, {"answer_is": "text"}, r"has blue at a: it is none of the choices \['red', 'green'\]"),
         ({**ROW, "a": [1, 1]}, {"answer_is": "flags"}, r"has \[\[1, 1\]\] at a: .* a list with one 1, not 2"),
+        ({**ROW, "a": [0, 1, 0]}, {"answer_is": "flags"}, r"at a: there are 3 flags for 2 choices"),
+        (ROW, {"prompt": "{c.²}"}, r"has nothing at c\.²"),
         (ROW, {"answer": 2}, r"has 2 at answer: there are 2 choices"),
         ({**ROW, "q": "x"}, {"values": {"q": {"Which?": "w"}}}, r"has x at q: values has words for Which\? only"),
         ({**ROW, "q": "no gap"}, {"blank": "_"}, r"has no gap at prompt: it needs one gap '_'"),

@@ -214,6 +214,10 @@ def test_stages_without_files_keep_their_identity():
             {**ARC, "fewshot_path": "eval/shown.jsonl", "num_fewshot": 1, "values": {"question": {"Why?": "Why"}}},
             "values has words for Why\\? only",
         ),
+        (
+            {**ARC, "where": {"split": "tset"}},
+            "the task arc has no question: .*arc.jsonl has 2 rows, none with split: tset",
+        ),
     ],
 )
 def test_a_wrong_key_is_told_by_the_plan_and_not_after_training(folder, task, seen):

@@ -53,10 +53,11 @@ def test_a_sequence_of_pieces_names_those_of_its_pieces(tmp_path):
     assert [documents_of(sequences, position, tmp_path) for position in range(3)] == [["c", "a"], ["b"], ["d"]]
 
 
-def test_without_the_lists_there_is_no_name(tmp_path):
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_without_the_lists_there_is_no_name(tmp_path, is_damaged):
     sequences = make_pack(tmp_path)
-    for path in tmp_path.glob("*.documents.parquet"):
-        path.unlink()
+    for path in tmp_path.rglob("*.documents.parquet"):
+        path.write_bytes(b"PAR1 no such") if is_damaged else path.unlink()
     assert documents_of(sequences, 0, tmp_path) == []
 
 

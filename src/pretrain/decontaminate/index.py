@@ -132,7 +132,7 @@ def build_index(files: UnitFiles, unit: IndexUnit) -> Stats:
             raise InputError(
                 f"{task.stated_in}: the task {task.name} has {num_short} passages, none of "
                 f"{config.least_words(task)} words or more, so nothing would be looked for: lower "
-                "decontaminate.min_words, or that of the task, or join keys in its fields ([question, answer])"
+                "decontaminate.min_words, or name more of its text (keys joined as in [question, answer])"
             )
         stats["items_by_task"][task.name] = len(items)
         stats["passages_by_task"][task.name] = num_found

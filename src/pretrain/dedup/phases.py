@@ -188,7 +188,7 @@ class Phases:
         pieces = [(group, piece) for group in layout.groups for part in group.parts for piece in layout.pieces(part)]
         ngrams = [
             NgramUnit(
-                layout.name("ngrams", number),
+                layout.name("ngram-pieces", number),
                 piece,
                 self.of_group(candidates, group),
                 self.edits(edits, group),
@@ -196,7 +196,7 @@ class Phases:
             )
             for number, (group, piece) in enumerate(pieces)
         ]
-        self.run("ngrams", ngrams, cut_ngrams, "pieces of parts cut into n-grams")
+        self.run("ngram-pieces", ngrams, cut_ngrams, "pieces of parts cut into n-grams")
         names = tuple(unit.name for unit in ngrams)
         num_pairs = sum(receipt.stats["candidate_pairs"] for receipt in candidates)
         most = min(MAX_PAIRS_PER_UNIT, max(MIN_PAIRS_PER_UNIT, -(-num_pairs // _NUM_VERIFICATIONS)))

@@ -12,6 +12,7 @@ import numpy as np
 from pretrain.dedup.bands import PAIR_COLUMNS
 from pretrain.dedup.kernels import count_common
 from pretrain.dedup.shuffle import Slice, UInt64Array, bounds_of, read_slice, write_rows
+from pretrain.errors import StageError
 from pretrain.stage import Stats, UnitFiles
 
 # A tenth of a second to some seconds of comparing pages of a thousand words.
@@ -79,6 +80,11 @@ class _Sets:
         piece = int(np.searchsorted(self._starts, index, side="right")) - 1
         places = self._places(piece)
         row = int(np.searchsorted(places[:, 0], np.uint64(index)))
+        if places[row, 0] != index:
+            raise StageError(
+                f"the n-grams in scratch lack those of document {index}: remove the folder of this dedup artifact, "
+                "which has no manifest, and run the same command again"
+            )
         first, last = (int(place) for place in places[row : row + 2, 1])
         values = read_slice(self._files, Slice(f"{self._unit.ngrams[piece]}-sets", first, last), 1)[:, 0]
         return self._keep(("set", index), values)

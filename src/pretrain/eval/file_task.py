@@ -91,8 +91,15 @@ def _split(
             "score others: lower its num_fewshot, or give fewshot_path"
         )
     ordered = sorted(questions, key=lambda row: stable_key(seed, "fewshot", task.name, row["id"]))
-    shown = {row["id"] for row in ordered[:num_fewshot]}
-    return ordered[:num_fewshot], [row for row in questions if row["id"] not in shown]
+    shown = ordered[:num_fewshot]
+    said = [_without_id(row) for row in shown]  # a file may hold a question twice
+    scored = [row for row in questions if _without_id(row) not in said]
+    if not scored:
+        raise InputError(
+            f"eval.tasks: all questions of the task {task.name} equal those that are shown; correct the file, or give "
+            "fewshot_path"
+        )
+    return shown, scored
 
 
 def _first(

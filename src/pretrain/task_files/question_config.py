@@ -111,7 +111,8 @@ class MultipleChoiceFile(FileTask):
         default=None, description="Key of the list of choices (of a mapping: its keys), or a key for each choice"
     )
     fixed_choices: Annotated[tuple[Key, ...], Field(min_length=2)] | None = Field(
-        default=None, description="Choices that are the same for all questions, [no, yes], instead of `choices`"
+        default=None,
+        description='Choices that are the same for all questions, ["no", "yes"], instead of `choices`',
     )
     answer: Key | Annotated[int, Field(ge=0)] = Field(
         description="Key of the gold answer; a number is the index, from 0, of the right choice of every question"

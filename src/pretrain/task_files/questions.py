@@ -47,11 +47,7 @@ def read_questions(task: AnyFileTask, files: Sequence[ExternalFile], where: Wher
                 f"but makes another question; correct id ({task.id}), or leave it out"
             )
     if not questions:
-        wanted = f" with {', '.join(f'{key}: {value}' for key, value in where.items())}" if where else ""
-        raise InputError(
-            f"eval.tasks: the task {task.name} has no question: {', '.join(file.location for file in files)} has "
-            f"{num_rows} rows, none{wanted}; correct path or where"
-        )
+        raise _no_question(task, files, num_rows, where)
     return list(questions.values())
 
 
@@ -62,10 +58,20 @@ def check_first_question(task: AnyFileTask, files: Sequence[ExternalFile], where
         InputError: as `read_questions`, of the rows up to the first question.
     """
     where = task.where if where is None else where
+    number = -1
     for number, row in enumerate(read_all_rows(files)):
         if is_selected(row, where):
             _BoundRow(task, number, row).question()
             return
+    raise _no_question(task, files, number + 1, where)
+
+
+def _no_question(task: AnyFileTask, files: Sequence[ExternalFile], num_rows: int, where: Where) -> InputError:
+    wanted = f" with {', '.join(f'{key}: {value}' for key, value in where.items())}" if where else ""
+    return InputError(
+        f"eval.tasks: the task {task.name} has no question: {', '.join(file.location for file in files)} has "
+        f"{num_rows} rows, none{wanted}; correct path or where"
+    )
 
 
 class _BoundRow:
@@ -161,7 +167,11 @@ class _BoundRow:
             shown: Any = index
         else:
             shown = found_at(self.row, task.answer)
-            index = self._flagged(task, shown) if task.answer_is == "flags" else self._named(task, shown, choices)
+            index = (
+                self._flagged(task, shown, len(choices))
+                if task.answer_is == "flags"
+                else self._named(task, shown, choices)
+            )
         if not 0 <= index < len(choices):
             allowed = f"there are {len(choices)} choices, so that 0 to {len(choices) - 1} is allowed"
             hint = "give labels, if it counts from 1 or is a letter" if task.labels is None else "correct the file"
@@ -190,12 +200,14 @@ class _BoundRow:
             return values_at(self.row, task.labels)
         return task.labels or ()
 
-    def _flagged(self, task: MultipleChoiceFile, found: Sequence[Any]) -> int:
+    def _flagged(self, task: MultipleChoiceFile, found: Sequence[Any], num_choices: int) -> int:
         [value] = found if len(found) == 1 else [found]
         flags = list(value.values()) if isinstance(value, Mapping) else value
         right = [at for at, flag in enumerate(flags) if flag in (1, True)] if isinstance(flags, (list, tuple)) else []
         if len(right) != 1:
             raise self._wrong(str(task.answer), found, f"answer_is: flags takes a list with one 1, not {len(right)}")
+        if len(flags) != num_choices:
+            raise self._wrong(str(task.answer), found, f"there are {len(flags)} flags for {num_choices} choices")
         return right[0]
 
     def _wrong(self, key: str, value: Any, problem: str) -> InputError:

@@ -30,15 +30,21 @@ def is_selected(row: Row, where: Where) -> bool:
 
 
 def _is_wanted(row: Row, key: str, wanted: Any) -> bool:
-    allowed = {str(value) for value in (wanted if isinstance(wanted, (list, tuple)) else [wanted])}
-    return any(str(value) in allowed for value in found_at(row, key))
+    allowed = {_comparable(value) for value in (wanted if isinstance(wanted, (list, tuple)) else [wanted])}
+    return any(_comparable(value) in allowed for value in found_at(row, key))
+
+
+def _comparable(value: Any) -> str:
+    """A value as text, by which a number in a CSV file equals one in a recipe, and `true` is True in either."""
+    text = str(value)
+    return text.lower() if text.lower() in ("true", "false") else text
 
 
 def _children(value: Any, name: str) -> list[Any]:
     if isinstance(value, Mapping):
         return [value[name]] if name in value else []
     if isinstance(value, list):
-        if name.isdigit() and not any(isinstance(item, Mapping) for item in value):
+        if name.isdecimal() and not any(isinstance(item, Mapping) for item in value):
             return value[int(name) : int(name) + 1]
         return [child for item in value for child in _children(item, name)]
     return []

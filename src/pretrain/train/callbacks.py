@@ -97,7 +97,8 @@ class StepGuard(TrainerCallback):
         ids = [name for number in named for name in documents_of(self.samples.sequences, number, folder)]
         if not ids:
             return sequences
-        return f"{sequences} (documents {_listed(list(dict.fromkeys(ids))[:_DOCUMENTS_NAMED], len(set(ids)))})"
+        documents = _listed(list(dict.fromkeys(ids))[:_DOCUMENTS_NAMED], len(set(ids)))
+        return f"{sequences} ({'those named hold ' if batch_size > len(named) else ''}documents {documents})"
 
     def _describe_refusal(self, step: int, figures: StepFigures) -> str:
         return (

@@ -1,9 +1,11 @@
 """Which documents a training sequence holds, for messages about a step that was refused or whose loss leapt."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pretrain.sequences import TokenSequences
@@ -16,7 +18,7 @@ def documents_of(sequences: TokenSequences, position: int, folder: Path) -> list
         sequences: of one split.
         position: of the sequence.
         folder: of the pack artifact. Where the lists of documents are not in it, as those of a remote store that no one
-            read yet, there is no id.
+            read yet, or cannot be read, there is no id: training does not need them.
     """
     found: list[str] = []
     parts = sequences.index.splits[sequences.split].parts
@@ -25,7 +27,8 @@ def documents_of(sequences: TokenSequences, position: int, folder: Path) -> list
         for part, first, end in shards:
             path = folder / part.documents_path
             if start < end and first < stop and path.is_file():
-                found += _ids(path, max(start, first) - first, min(stop, end) - first)
+                with contextlib.suppress(OSError, KeyError, pa.ArrowException):
+                    found += _ids(path, max(start, first) - first, min(stop, end) - first)
     return list(dict.fromkeys(found))
 
 

@@ -1,4 +1,7 @@
-"""Where and how training runs, from environment variables: none of it is part of a recipe, nor bears on the result."""
+"""Where and how training runs, from environment variables.
+
+None of it is part of a recipe, nor bears on the result beyond the rounding that docs/train.md tells.
+"""
 
 import os
 from dataclasses import dataclass
