@@ -1,6 +1,6 @@
 """How fast training goes beside a hand-written loop and the plain Trainer fed by the course's own dataset.
 
-    .venv/bin/python -m benchmarks.train speed                      # the demo's model, on a CPU: six minutes
+    .venv/bin/python -m benchmarks.train speed                      # the demo's model, on a CPU: ten minutes
     .venv/bin/python -m benchmarks.train gpu                        # 124M and 1B on one GPU: some 20 minutes
     .venv/bin/python -m benchmarks.train gpu --tiny                 # the same with small models, wherever it is
     .venv/bin/python -m benchmarks.train speed --model 124M --sequence-length 2048 --batch-size 16 --bf16 --compile

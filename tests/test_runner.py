@@ -89,6 +89,7 @@ def test_workers_have_the_environment_of_the_moment_and_one_thread(monkeypatch: 
 
 
 def test_what_workers_compile_is_kept_in_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setenv("PRETRAIN_CACHE_DIR", str(tmp_path))
     with LocalRunner(1) as runner:
         [(_, folder)] = runner.map(variable, [("a", "TORCHINDUCTOR_CACHE_DIR")])
