@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from pretrain.train.config import TrainConfig
-from pretrain.train.optimizers import muon_with_adamw
+from pretrain.train.optimizers import Muon, muon_with_adamw
 from tests.train.killing import train_here
 from tests.train.test_stopping import SignalAt, Stopped
 from tests.train.tiny_training import context_in
@@ -59,7 +59,7 @@ def test_one_optimizer_does_what_two_do():
     hidden = [p for name, p in two.named_parameters() if p.dim() == 2 and "proj" in name]
     rest = [p for name, p in two.named_parameters() if p.dim() == 2 and "proj" not in name]
     norms = [p for p in two.parameters() if p.dim() == 1]
-    muon = torch.optim.Muon(hidden, lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(hidden, lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
     groups = [{"params": rest, "weight_decay": 0.1}, {"params": norms, "weight_decay": 0.0}]
     steps(two, [muon, torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8, fused=True)], 4, seed=0)
     for name, parameter in one.named_parameters():
@@ -86,3 +86,19 @@ def test_a_resume_is_exact(tmp_path):
         train_here(context, [SignalAt("on_substep_end", 5)])
     assert train_here(context) == undisturbed
     assert undisturbed["loss_final"] < 2.5
+
+
+@pytest.mark.parametrize("shape", [(24, 16), (16, 24), (16, 16)])
+def test_on_a_cpu_muon_is_that_of_torch_but_for_the_rounding_of_bfloat16(shape):
+    torch.manual_seed(0)
+    start, gradients = torch.randn(shape), torch.randn(3, *shape)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    for matrix, optimizer in (
+        (ours, Muon([ours], lr=0.1, adjust_lr_fn="match_rms_adamw")),
+        (theirs, torch.optim.Muon([theirs], lr=0.1, adjust_lr_fn="match_rms_adamw")),
+    ):
+        for gradient in gradients:
+            matrix.grad = gradient.clone()
+            optimizer.step()
+    assert (start - theirs).abs().mean() > 0.02
+    assert (ours - theirs).abs().max() < 0.02 * (start - theirs).abs().max()
