@@ -4,7 +4,7 @@
 # make check      lint, format, types, import contracts: what CI runs before the tests
 # make s3         an S3 server on this machine for as long as it is left running, and the lines that point a run at it
 # make demo-s3    the demo on an S3 server that it starts, and again from a second machine
-# make proofs     demo-s3, and the slow tests of the whole DAG, of init and of train: what CI runs after the tests
+# make proofs     demo-s3, and the slow tests of the whole DAG: what CI runs after the tests
 # make style      fixes what can be fixed by machine
 # make faults     the demo on S3, and short seeded slices of `make chaos` (about 20 minutes)
 # make chaos      kills runs at random moments and checks that a rerun ends as if nothing had happened
@@ -77,7 +77,7 @@ demo-s3: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3/test_demo.py $(ARGS)
 
 proofs: $(STAMP)
-	$(BIN)/pytest -m slow tests/flows tests/cli tests/init tests/train tests/s3/test_demo.py tests/s3/test_silence.py $(ARGS)
+	$(BIN)/pytest -m slow tests/flows tests/cli tests/s3/test_demo.py tests/s3/test_silence.py $(ARGS)
 
 faults: $(STAMP)
 	$(BIN)/pytest -m slow tests/s3 tests/chaos $(ARGS)
