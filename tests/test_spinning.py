@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from pretrain.spinning import busy_cores, spin_count, spin_environment, usable_cores
+from pretrain.runner import usable_cores
+from pretrain.spinning import busy_cores, spin_count, spin_environment
 
 BEFORE = """cpu  1000 0 500 4000 100 0 0 0 0 0
 cpu0 500 0 250 2000 50 0 0 0 0 0

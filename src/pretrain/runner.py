@@ -70,11 +70,16 @@ class InlineRunner:
             yield name, function(payload)
 
 
-def num_usable_cores() -> int:
-    """CPU cores that this process may use: its affinity where the system has one, else all."""
+def usable_cores() -> set[int]:
+    """The numbers of the CPU cores that this process may use: its affinity where the system has one, else all."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def num_usable_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(usable_cores())
 
 
 def prepare_workers() -> None:

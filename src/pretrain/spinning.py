@@ -17,6 +17,8 @@ import os
 import time
 from pathlib import Path
 
+from pretrain.runner import usable_cores
+
 VARIABLE = "GOMP_SPINCOUNT"
 # Who sets one of them has chosen.
 _CHOICES = (VARIABLE, "OMP_WAIT_POLICY")
@@ -53,13 +55,6 @@ def spin_count(num_threads: int, num_cores: int, num_busy: float) -> int:
     """
     missing = num_threads + num_busy - num_cores - _BUSY_CORES_IGNORED
     return _WITH_ROOM if missing <= 0 else _ONE_CORE_SHORT if missing <= 1 else _CROWDED
-
-
-def usable_cores() -> set[int]:
-    """The numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def busy_cores(before: str, after: str, cores: set[int]) -> float:

@@ -72,13 +72,13 @@ def _require_usable(folder: Path) -> None:
             f"tokenizer.import: its model drops merges at random (dropout {plain.model.dropout}), so that no text has "
             "the same ids twice: set model.dropout to null in its tokenizer.json"
         )
-    _require_no_text_lost(plain)
     encoder = Encoder(folder)
     if encoder.vocab_size > _MAX_VOCAB_SIZE:
         raise InputError(
             f"tokenizer.import: an id of its {plain.get_vocab_size():,} tokens is {encoder.vocab_size - 1:,}, and a "
             f"model would have a row for each up to it; up to {_MAX_VOCAB_SIZE:,} are taken: number its tokens anew"
         )
+    _require_no_text_lost(plain)  # it writes out the tokenizer, with a line for every id that is missing
     _require_plain_specials(encoder, special_token(config, "unk_token"))
     _require_same_ids(folder, plain)
 
