@@ -5,12 +5,14 @@
     .venv/bin/python -m benchmarks.train gpu --tiny                 # the same with small models, wherever it is
     .venv/bin/python -m benchmarks.train speed --model 124M --sequence-length 2048 --batch-size 16 --bf16 --compile
     .venv/bin/python -m benchmarks.train checkpoints
+    .venv/bin/python -m benchmarks.train documents --sequence-length 2048 --batch-size 1 --steps 30
 
 Each run is a process of its own with the same weights, batch and dtype; the three take turns, and medians count. The
 first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. `gpu` is `speed` in
 bf16, compiled, at sequences of 2,048 and 4,096 tokens; attention is PyTorch's own (sdpa), which takes its flash kernel
 there. MFU is null where the peak of the device is not known. `checkpoints` is the share of the time that saving every
-50 steps takes, by the clock around the whole training.
+50 steps takes, by the clock around the whole training. `documents` is what keeping documents of some 500 tokens apart
+costs, by a mask (sdpa) and by varlen, beside not keeping them apart; `gpu` ends with it.
 """
 
 import argparse
@@ -80,6 +82,8 @@ SIZES: dict[str, dict[str, Any]] = {
 # Model, sequence length, batch size: of 80 GB, `pretrain plan` counts 36 GB for the first two, 46 GB for the others.
 GPU_CASES = [("124M", 2048, 16), ("124M", 4096, 8), ("1B", 2048, 4), ("1B", 4096, 2)]
 TINY_CASES = [("tiny", 64, 4), ("tiny", 128, 2)]
+# Of FineWeb's documents the median has some 400 GPT-2 tokens, and the mean twice that.
+DOCUMENT_TOKENS_MEDIAN, DOCUMENT_TOKENS_SIGMA = 400, 1.1
 
 
 def report(name: str, **figures: Any) -> None:
@@ -90,22 +94,31 @@ def report(name: str, **figures: Any) -> None:
 def write_model(folder: Path, size: str, sequence_length: int) -> Path:
     """A random Llama as a folder."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, logging
 
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     LlamaForCausalLM(LlamaConfig(**SIZES[size], max_position_embeddings=sequence_length)).save_pretrained(folder)
     return folder
 
 
-def write_data(folder: Path, num_sequences: int, length: int, vocab_size: int) -> Path:
-    """Random tokens as a pack artifact's folder, and the same rows as parquet beside it."""
-    rows = np.random.default_rng(0).integers(3, vocab_size, (num_sequences, length)).astype("<u2")
+def write_data(
+    folder: Path, num_sequences: int, length: int, vocab_size: int, *, isolate_documents: bool = False
+) -> Path:
+    """Random tokens as a pack artifact's folder, of documents of random lengths, and the same rows as parquet."""
+    generator = np.random.default_rng(0)
+    rows = generator.integers(3, vocab_size, (num_sequences, length)).astype("<u2")
+    lengths = generator.lognormal(np.log(DOCUMENT_TOKENS_MEDIAN), DOCUMENT_TOKENS_SIGMA, rows.size // 100 + 1)
+    starts = np.concatenate([[0], np.cumsum(np.ceil(lengths).astype(np.int64))])
     path = folder / "data/train/part-00000.tokens"
     path.parent.mkdir(parents=True)
     path.write_bytes(rows.tobytes())
     empty = SplitIndex(parts=[], tokens=0, sequences=0, tokens_dropped=0)
-    part = TokenPart(path="data/train/part-00000.tokens", tokens=rows.size, documents=1)
+    starts = starts[starts < rows.size]
+    part = TokenPart(path="data/train/part-00000.tokens", tokens=rows.size, documents=len(starts))
+    np.save(folder / part.borders_path, starts)
     index = SequenceIndex(
+        isolate_documents=isolate_documents,
         dtype="uint16",
         vocab_size=vocab_size,
         sequence_length=length,
@@ -123,11 +136,12 @@ def write_data(folder: Path, num_sequences: int, length: int, vocab_size: int) -
     return folder
 
 
-def write_inputs(folder: Path, options: argparse.Namespace) -> None:
+def write_inputs(folder: Path, options: argparse.Namespace, *, isolate_documents: bool = False) -> None:
     """The model and the data of one comparison."""
     write_model(folder / "model", options.model, options.sequence_length)
     num_sequences = max(1000, options.steps * options.batch_size)
-    write_data(folder / "pack", num_sequences, options.sequence_length, SIZES[options.model]["vocab_size"])
+    vocab_size = SIZES[options.model]["vocab_size"]
+    write_data(folder / "pack", num_sequences, options.sequence_length, vocab_size, isolate_documents=isolate_documents)
 
 
 def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_every: int | None, run: str) -> Any:
@@ -142,6 +156,7 @@ def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_eve
             "warmup_steps": min(10, steps),
             "bf16": options.bf16,
             "compile": options.compile,
+            "attention": options.attention,
             "save_every_steps": save_every or steps,
             "max_eval_sequences": 0,
         }
@@ -221,6 +236,32 @@ def measure_speed(folder: Path, options: argparse.Namespace) -> None:
     )
 
 
+def measure_documents(folder: Path, options: argparse.Namespace) -> None:
+    """Tokens a second with documents kept apart in two ways, and not."""
+    cases = {"together": (False, "sdpa"), "sdpa": (True, "sdpa"), "varlen": (True, "varlen")}
+    found: dict[str, list[float]] = {name: [] for name in cases}
+    devices: set[str] = set()
+    for isolated in (False, True):
+        write_inputs(folder / str(isolated), options, isolate_documents=isolated)
+    for run in range(options.runs):
+        for name, (isolated, attention) in cases.items():
+            case = argparse.Namespace(**{**vars(options), "attention": attention})
+            measured = run_pretrain(folder / str(isolated), case, options.steps, None, f"{name}-{run}")["measured"]
+            found[name].append(measured["tokens_per_second"])
+            devices.add(measured["device"])
+    rates = {name: statistics.median(each) for name, each in found.items()}
+    report(
+        "documents",
+        device=", ".join(sorted(devices)),
+        model=options.model,
+        batch_size=options.batch_size,
+        sequence_length=options.sequence_length,
+        tokens_per_second={name: round(rate) for name, rate in rates.items()},
+        varlen_of_sdpa=round(rates["varlen"] / rates["sdpa"], 3),
+        varlen_of_together=round(rates["varlen"] / rates["together"], 3),
+    )
+
+
 def measure_gpu(folder: Path, options: argparse.Namespace) -> None:
     """Speed and MFU of the models that one GPU is used for."""
     import torch
@@ -235,6 +276,7 @@ def measure_gpu(folder: Path, options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             write_inputs(Path(name), case)
             measure_speed(Path(name), case)
+            measure_documents(Path(name) / "documents", case)
 
 
 def measure_checkpoints(folder: Path, options: argparse.Namespace) -> None:
@@ -250,7 +292,12 @@ def measure_checkpoints(folder: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Runs one measurement."""
-    measurements = {"speed": measure_speed, "gpu": measure_gpu, "checkpoints": measure_checkpoints}
+    measurements = {
+        "speed": measure_speed,
+        "gpu": measure_gpu,
+        "checkpoints": measure_checkpoints,
+        "documents": measure_documents,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurement", choices=measurements)
     parser.add_argument("--model", choices=SIZES, default="demo")
@@ -262,9 +309,9 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="of `gpu`: small models, on a CPU too")
-    options = parser.parse_args()
+    options = parser.parse_args(namespace=argparse.Namespace(attention="sdpa"))
     with tempfile.TemporaryDirectory() as name:
-        if options.measurement != "gpu":
+        if options.measurement in ("speed", "checkpoints"):
             write_inputs(Path(name), options)
         measurements[options.measurement](Path(name), options)
 

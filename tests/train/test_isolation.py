@@ -11,7 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from pretrain.pack.config import PackConfig
 from pretrain.sequences import TokenSequences, read_token_bytes
-from pretrain.train.batches import IGNORED, batch_of, model_inputs
+from pretrain.train.attention import use_varlen
+from pretrain.train.batches import IGNORED, VARLEN, batch_of, model_inputs
 from pretrain.train.samples import OrderedSamples, collate
 from pretrain.train.validation import Validation
 from tests.pack.test_stage import pack
@@ -30,8 +31,11 @@ def make_model(attention):
         num_key_value_heads=2,
         max_position_embeddings=128,
     )
-    config._attn_implementation = attention
-    return LlamaForCausalLM(config)
+    config._attn_implementation = "sdpa" if attention == VARLEN else attention
+    model = LlamaForCausalLM(config)
+    if attention == VARLEN:
+        use_varlen(model, bf16=False)
+    return model
 
 
 def packed(folder, texts=TEXTS, **config):
@@ -57,7 +61,7 @@ def logits_by_document(model, batch):
     return found
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager", "varlen"])
 @pytest.mark.parametrize("is_training", [True, False])
 @pytest.mark.parametrize("strategy", ["best_fit", "concat"])
 def test_logits_of_a_document_are_those_of_the_document_alone(tmp_path, attention, is_training, strategy):
@@ -70,7 +74,7 @@ def test_logits_of_a_document_are_those_of_the_document_alone(tmp_path, attentio
         assert torch.allclose(logits, alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager", "varlen"])
 def test_logits_stay_when_the_neighbours_are_replaced(tmp_path, attention):
     model = make_model(attention).eval()
     one = logits_by_document(model, rows(packed(tmp_path / "a")))
@@ -84,7 +88,7 @@ def losses_alone(model, tokens):
     return cross_entropy(logits, torch.tensor(tokens[1:]), reduction="none")
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager", "varlen"])
 def test_the_loss_is_that_of_the_documents_alone(tmp_path, attention):
     model = make_model(attention).eval()
     artifact = packed(tmp_path)
@@ -135,12 +139,12 @@ def test_flash_attention_is_told_where_the_documents_of_all_rows_begin(tmp_path)
     expected = [0, 8, 9, 13, 16, 18] if filled[0] == 8 else [0, 4, 7, 9, 17, 18]
     assert inputs["cu_seq_lens_q"].tolist() == inputs["cu_seq_lens_k"].tolist() == expected
     assert inputs["cu_seq_lens_q"].dtype == torch.int32
-    assert inputs["max_length_q"] == inputs["max_length_k"] == 8
+    assert inputs["max_length_q"] == inputs["max_length_k"] == 9  # of a sequence: the same in every batch
 
 
 def varlen_attention(q, k, v, *, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, causal, softmax_scale):
     """What flash_attn_varlen_func computes: (tokens, heads, width), documents apart by their borders."""
-    assert causal and max_seqlen_q == max_seqlen_k == int(cu_seqlens_q.diff().max())
+    assert causal and max_seqlen_q == max_seqlen_k >= int(cu_seqlens_q.diff().max())
     assert torch.equal(cu_seqlens_q, cu_seqlens_k)
     found = []
     for start, stop in itertools.pairwise(cu_seqlens_q.tolist()):

@@ -11,8 +11,11 @@ from pretrain.sequences import TokenSequences
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
+VARLEN = "varlen"  # the attention of pretrain.train.attention
+
 # What of a batch is for `model_inputs` and not for the model.
 _DOCUMENT_IDS = "document_ids"
+_BORDERS = "document_borders"
 
 
 def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any]) -> dict[str, torch.Tensor]:
@@ -20,7 +23,8 @@ def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any])
 
     `input_ids`, and `labels`, which the model shifts: the same, but `IGNORED` at padding. With documents isolated the
     first token of each is `IGNORED` too, as no token before it is its document's, and `position_ids` (from 0 in each
-    document) and `document_ids` (-1 at padding) come along, for `model_inputs`.
+    document) comes along; and for `model_inputs` `document_ids` (-1 at padding) and `document_borders`: where documents
+    begin in the rows one after another, padding as one of its own, and the end, (documents + 1,) int32.
 
     There is no `attention_mask`: one of all ones makes transformers drop the mask that keeps packed documents apart,
     without a word (huggingface/transformers#46634).
@@ -40,6 +44,7 @@ def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any])
         "labels": torch.from_numpy(labels),
         "position_ids": torch.from_numpy(position_ids),
         _DOCUMENT_IDS: torch.from_numpy(document_ids),
+        _BORDERS: torch.from_numpy(_borders(document_ids)),
     }
 
 
@@ -57,13 +62,16 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     """
     if _DOCUMENT_IDS not in batch:
         return batch
-    inputs = {name: value for name, value in batch.items() if name != _DOCUMENT_IDS}
+    inputs = {name: value for name, value in batch.items() if name not in (_DOCUMENT_IDS, _BORDERS)}
     documents = batch[_DOCUMENT_IDS]
-    if "flash" in attention:
-        return inputs | _flash_borders(documents)
+    length = documents.shape[1]
+    if "flash" in attention or attention == VARLEN:  # by the names of transformers' FlashAttentionKwargs
+        borders = batch[_BORDERS]
+        # The longest document would be another number in every batch, for which a compiled model is compiled anew.
+        lengths = {"max_length_q": length, "max_length_k": length}
+        return inputs | {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders} | lengths
     if attention not in ("sdpa", "eager"):
         return inputs
-    length = documents.shape[1]
     is_seen = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
     is_seen = is_seen & (documents[:, :, None] == documents[:, None, :])
     if attention == "eager":  # adds the mask to the scores
@@ -74,15 +82,7 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     return inputs
 
 
-def _flash_borders(documents: torch.Tensor) -> dict[str, Any]:
-    """Where documents begin in the rows one after another, and the longest, as flash attention takes them.
-
-    Padding is a document of its own. Names and types: `FlashAttentionKwargs` of transformers.
-    """
-    is_first = documents.new_ones(documents.shape, dtype=torch.bool)
-    is_first[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    starts = is_first.flatten().nonzero().flatten()
-    borders = torch.cat([starts, starts.new_tensor([documents.numel()])])
-    longest = int(borders.diff().max())
-    borders = borders.to(torch.int32)
-    return {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders, "max_length_q": longest, "max_length_k": longest}
+def _borders(document_ids: NDArray[np.int64]) -> NDArray[np.int32]:
+    is_first = np.ones(document_ids.shape, dtype=bool)
+    is_first[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
+    return np.append(np.flatnonzero(is_first), document_ids.size).astype(np.int32)

@@ -86,6 +86,11 @@ class TrainConfig(Config):
         default=False,
         description="Forward and backward in bfloat16 by autocast; weights and Adam stay float32",
     )
+    attention: Literal["sdpa", "varlen"] = Field(
+        default="sdpa",
+        description="How documents are kept apart where pack isolates them: sdpa computes all pairs of a sequence and "
+        "masks, varlen those within each document (torch.nn.attention.varlen); the same but for rounding",
+    )
     compile: bool = Field(
         default=False, description="torch.compile; on a CPU half a minute of start for a tenth more speed"
     )
@@ -149,6 +154,8 @@ class TrainConfig(Config):
     def identity(self) -> dict[str, Any]:
         """The config without what secures work and bears on no result."""
         identity = {name: value for name, value in super().identity().items() if name not in _BEARS_ON_NO_RESULT}
+        if self.attention == "sdpa":
+            del identity["attention"]
         if self.global_batch_tokens is None:
             identity["gradient_accumulation_steps"] = self.gradient_accumulation_steps or 1
         if self.spike_rollbacks:  # to which step training goes back
