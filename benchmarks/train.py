@@ -1,23 +1,28 @@
 """How fast training goes beside a hand-written loop and the plain Trainer fed by the course's own dataset.
 
     .venv/bin/python -m benchmarks.train speed                      # the demo's model, on a CPU: ten minutes
-    .venv/bin/python -m benchmarks.train gpu                        # 124M and 1B on one GPU: some 20 minutes
+    .venv/bin/python -m benchmarks.train gpu                        # 124M and 1B on one GPU: an hour or more
+    .venv/bin/python -m benchmarks.train gpu --model 1B --sequence-length 2048 --runs 1     # one case of it
     .venv/bin/python -m benchmarks.train gpu --tiny                 # the same with small models, wherever it is
     .venv/bin/python -m benchmarks.train speed --model 124M --sequence-length 2048 --batch-size 16 --bf16 --compile
     .venv/bin/python -m benchmarks.train checkpoints
     .venv/bin/python -m benchmarks.train documents --sequence-length 2048 --batch-size 1 --steps 30
 
 Each run is a process of its own with the same weights, batch and dtype; the three take turns, and medians count. The
-first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. `gpu` is `speed` in
-bf16, compiled, at sequences of 2,048 and 4,096 tokens; attention is PyTorch's own (sdpa), which takes its flash kernel
-there. MFU is null where the peak of the device is not known. `checkpoints` is the share of the time that saving every
-50 steps takes, by the clock around the whole training. `documents` is what keeping documents of some 500 tokens apart
-costs, by a mask (sdpa) and by varlen, beside not keeping them apart; `gpu` ends with it.
+first step is left out of tokens a second, and what leads to it is told as `seconds_to_first_step`. A training's files,
+16 bytes a parameter, are removed as it ends. MFU is null where the peak of the device is not known.
+
+`gpu` is `speed`, then `documents`, in bf16, compiled, at sequences of 2,048 and 4,096 tokens. The loop asks PyTorch for
+causal attention, as pretrain does, and so has its flash kernel; the plain Trainer is as it comes, and makes a mask
+where it is compiled. `checkpoints` is the share of the time that saving every 50 steps takes, by the clock around the
+whole training. `documents` is what keeping documents of some 500 tokens apart costs, by a mask (sdpa) and by varlen,
+beside not keeping them apart.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -174,7 +179,9 @@ def run_pretrain(folder: Path, options: argparse.Namespace, steps: int, save_eve
         num_threads=options.threads,
         flops_per_token=training_flops_per_token(shape, options.sequence_length),
     )
-    return Listener(lambda done, total, text: None, steps, None).run(job, silence_seconds=600)
+    stats = Listener(lambda done, total, text: None, steps, None).run(job, silence_seconds=600)
+    shutil.rmtree(work)
+    return stats
 
 
 def run_peer(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -198,12 +205,10 @@ def run_peer(name: str, folder: Path, options: argparse.Namespace) -> dict[str, 
     # with two in sight the Trainer would double the batch
     environment["CUDA_VISIBLE_DEVICES"] = environment.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     done = subprocess.run(
-        [sys.executable, str(PEER), name, str(path)],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
+        [sys.executable, str(PEER), name, str(path)], capture_output=True, text=True, check=False, env=environment
     )
+    if done.returncode:
+        sys.exit(f"error: {PEER.name} {name} ended with {done.returncode}:\n{done.stderr[-4000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -269,6 +274,8 @@ def measure_gpu(folder: Path, options: argparse.Namespace) -> None:
     if not options.tiny and not torch.cuda.is_available():
         sys.exit("error: no CUDA device is visible. `--tiny` runs the same with small models on the CPU")
     for model, sequence_length, batch_size in TINY_CASES if options.tiny else GPU_CASES:
+        if options.model not in (None, model) or options.sequence_length not in (None, sequence_length):
+            continue
         chosen: dict[str, Any] = {"model": model, "sequence_length": sequence_length, "batch_size": batch_size}
         # compiling takes a CPU longer than all else; `--tiny --compile` does it
         chosen |= {"bf16": True, "compile": options.compile or not options.tiny}
@@ -300,8 +307,8 @@ def main() -> None:
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measurement", choices=measurements)
-    parser.add_argument("--model", choices=SIZES, default="demo")
-    parser.add_argument("--sequence-length", type=int, default=256)
+    parser.add_argument("--model", choices=SIZES, help="default: demo; of `gpu`: only this one")
+    parser.add_argument("--sequence-length", type=int, help="default: 256; of `gpu`: only this one")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--runs", type=int, default=3)
@@ -310,6 +317,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--tiny", action="store_true", help="of `gpu`: small models, on a CPU too")
     options = parser.parse_args(namespace=argparse.Namespace(attention="sdpa"))
+    if options.measurement != "gpu":
+        options.model, options.sequence_length = options.model or "demo", options.sequence_length or 256
     with tempfile.TemporaryDirectory() as name:
         if options.measurement in ("speed", "checkpoints"):
             write_inputs(Path(name), options)

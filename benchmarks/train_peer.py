@@ -20,13 +20,17 @@ def run_loop(spec: dict[str, Any]) -> dict[str, object]:
     """What one writes by hand: fused AdamW, clipping, warm-up and linear decay, autocast."""
     import numpy as np
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AttentionInterface, AutoModelForCausalLM
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Any = AutoModelForCausalLM.from_pretrained(spec["model"], dtype=torch.float32).to(device)
     model.config.use_cache = False
+    # Without it transformers makes a mask in a compiled model, for which there is no flash attention.
+    AttentionInterface.register("causal", sdpa_attention_forward)
+    model.set_attn_implementation("causal")
     step_of: Any = torch.compile(model) if spec["compile"] else model
     rows = np.memmap(spec["tokens"], "<u2", "r").reshape(-1, spec["sequence_length"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=spec["learning_rate"], weight_decay=0.0, fused=True)

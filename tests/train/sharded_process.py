@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from torch.nn.parallel import DistributedDataParallel
 from transformers import TrainerCallback
 
 from pretrain.train import trainer
@@ -45,6 +46,9 @@ def do(entry, rank):
     places = []
     read = OrderedSamples.__getitems__
     OrderedSamples.__getitems__ = lambda self, batch: (places.append([int(p) for p in batch]), read(self, batch))[1]
+    unsummed = []
+    no_sync = DistributedDataParallel.no_sync
+    DistributedDataParallel.no_sync = lambda self: (unsummed.append(1), no_sync(self))[1]
     stop = StopRequest()
     observer = Observer(stop, entry["stop_after"])
     job = TrainJob.model_validate_json(Path(entry["job"]).read_text())
@@ -53,7 +57,9 @@ def do(entry, rank):
     except Stopped as stopped:
         stats = {"stopped": stopped.step}
     OrderedSamples.__getitems__ = read
-    Path(f"{entry['told']}-{rank}").write_text(json.dumps({"stats": stats, "places": places, **observer.told}))
+    DistributedDataParallel.no_sync = no_sync
+    told = {"stats": stats, "places": places, "unsummed": len(unsummed), **observer.told}
+    Path(f"{entry['told']}-{rank}").write_text(json.dumps(told))
 
 
 def kill_in_a_save(at_step):

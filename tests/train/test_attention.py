@@ -1,4 +1,4 @@
-"""Attention within documents: the same as by a mask, in forward and backward, and seen to be so before training."""
+"""The attention that is trained with: no mask where none is needed, and within documents the same as by a mask."""
 
 import json
 from functools import partial
@@ -7,17 +7,97 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pretrain.errors import StageError, UsageError
 from pretrain.sequences import TokenSequences
 from pretrain.store import LocalStore
 from pretrain.train import attention as attention_module
-from pretrain.train.attention import attend_within_documents, require_documents_apart, use_varlen
+from pretrain.train.attention import attend_within_documents, choose_attention, require_documents_apart, use_varlen
 from pretrain.train.batches import batch_of, model_inputs
+from pretrain.train.config import TrainConfig
 from tests.train.killing import train_here
 from tests.train.test_isolation import TEXTS, make_model, packed, rows
 from tests.train.test_stopping import SignalAt, Stopped
 from tests.train.tiny_training import make_context, make_init
+
+TRAINED = TrainConfig(max_steps=20)
+
+
+def sequences_of(folder, **config):
+    return TokenSequences.from_artifact(packed(folder, TEXTS * 2, **config), "train")
+
+
+def attention_calls(model, **options):
+    """The mask and is_causal of each attention in the graph of a compiled model, forward in training."""
+    torch._dynamo.reset()
+    found = []
+
+    def look(graph, inputs):
+        for node in graph.graph.nodes:
+            if "scaled_dot_product_attention" in str(node.target):
+                found.append((node.kwargs.get("attn_mask"), node.kwargs.get("is_causal")))
+        return graph.forward
+
+    tokens = torch.arange(3, 35).reshape(2, 16)
+    torch.compile(model, backend=look)(input_ids=tokens, labels=tokens, use_cache=False)
+    return found
+
+
+def test_a_compiled_model_asks_for_causal_attention_and_makes_no_mask(tmp_path):
+    """For a mask there is no flash attention. transformers' own sdpa makes one; where it no more does, ours can go."""
+    model = make_model("sdpa").train()
+    ((mask, _), *_) = attention_calls(model)
+    assert mask is not None
+    choose_attention(model, sequences_of(tmp_path, isolate_documents=False), TRAINED)
+    assert attention_calls(model) == [(None, True)] * 3
+
+
+class ReadsOfTheHost(TorchDispatchMode):
+    """Counts what makes the host wait for the device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default)
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_forward_or_backward_pass_waits_for_the_device(tmp_path):
+    model = make_model("sdpa").train()
+    choose_attention(model, sequences_of(tmp_path, isolate_documents=False), TRAINED)
+    tokens = torch.arange(3, 35).reshape(2, 16)
+    with ReadsOfTheHost() as reads:
+        model(input_ids=tokens, labels=tokens, use_cache=False).loss.backward()
+    assert reads.count == 0
+
+
+def test_causal_is_what_sdpa_computes_to_the_bit(tmp_path):
+    tokens = torch.arange(3, 35).reshape(2, 16)
+    losses, texts = [], []
+    for is_chosen in (False, True):
+        model = make_model("sdpa")
+        if is_chosen:
+            choose_attention(model, sequences_of(tmp_path, isolate_documents=False), TRAINED)
+            assert model.config._attn_implementation == "causal"
+        losses.append(model.train()(input_ids=tokens, labels=tokens, use_cache=False).loss)
+        texts.append(model.eval().generate(tokens[:1], max_new_tokens=8, do_sample=False))
+    assert torch.equal(*losses) and torch.equal(*texts)
+
+
+def test_compiled_it_is_compiled_once_for_batches_of_any_number_of_documents(tmp_path):
+    batches = [rows(packed(tmp_path / str(n), TEXTS[:n], sequence_length=96)) for n in (2, 3, 4)]
+    compiled = []
+
+    def look(graph, inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    of_borders = torch.compile(lambda borders: borders.diff().max(), backend=look)
+    for batch in batches:
+        of_borders(model_inputs(batch, "varlen", is_compiled=True)["cu_seq_lens_q"])
+    assert len(compiled) == 1
 
 
 def test_gradients_are_those_by_a_mask(tmp_path):
@@ -32,7 +112,7 @@ def test_gradients_are_those_by_a_mask(tmp_path):
 
 
 def test_without_borders_it_is_what_sdpa_computes(tmp_path):
-    """So are texts made in training, token by token."""
+    """So are texts that are made in training, token by token."""
     tokens = torch.arange(3, 40)[None]
     found = [make_model(name).eval().generate(tokens, max_new_tokens=8, do_sample=False) for name in ("sdpa", "varlen")]
     assert torch.equal(*found)
@@ -53,10 +133,6 @@ def test_on_a_device_that_is_no_cpu_torchs_kernel_is_asked_for_causal_attention_
     found, weights = attend_within_documents(torch.nn.Module(), query, key, value, None, **options)
     assert (found.shape, found.dtype, weights) == ((2, 8, 4, 16), torch.bfloat16, None)
     assert asked == [{"scale": 0.25, "window_size": (-1, 0)}]
-
-
-def sequences_of(folder):
-    return TokenSequences.from_artifact(packed(folder, TEXTS * 2), "train")
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -88,6 +164,12 @@ def test_a_model_that_is_not_told_of_documents_is_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(attention_module, "attend_within_documents", deaf)
     with pytest.raises(StageError, match="differs by"):
         require_documents_apart(make_model("varlen"), sequences_of(tmp_path), bf16=False)
+
+
+def test_in_training_a_model_that_is_not_told_of_documents_stops():
+    query = torch.zeros(1, 1, 4, 8)
+    with pytest.raises(StageError, match="does not tell the attention where documents begin"):
+        attend_within_documents(torch.nn.Module().train(), query, query, query, None, scaling=1.0)
 
 
 def test_dropout_of_attention_weights_is_refused():

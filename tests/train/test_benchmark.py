@@ -22,11 +22,16 @@ def test_all_three_are_measured_in_each_case():
     done = benchmark("gpu", "--tiny", "--steps", "6", "--runs", "1", "--threads", "1")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(row["model"], row["sequence_length"], row["batch_size"]) for row in rows] == [
-        ("tiny", 64, 4),
-        ("tiny", 128, 2),
+    assert [(row["measured"], row["model"], row["sequence_length"], row["batch_size"]) for row in rows] == [
+        ("speed", "tiny", 64, 4),
+        ("documents", "tiny", 64, 4),
+        ("speed", "tiny", 128, 2),
+        ("documents", "tiny", 128, 2),
     ]
-    for row in rows:
+    for row in rows[1::2]:
+        assert row["tokens_per_second"].keys() == {"together", "sdpa", "varlen"}
+        assert all(rate > 0 for rate in row["tokens_per_second"].values())
+    for row in rows[::2]:
         assert row["tokens_per_second"].keys() == row["mfu"].keys() == {"pretrain", "loop", "trainer"}
         assert all(rate > 0 for rate in row["tokens_per_second"].values())
         assert row["device"] != "cpu" or set(row["mfu"].values()) == {None}

@@ -6,8 +6,10 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.train.killing import train_here
+from tests.train.sharded import Share, train_together
 from tests.train.test_sampling_in_training import PROMPTS, make_context_with_tokenizer
 from tests.train.test_stopping import SignalAt, Stopped
+from tests.train.tiny_training import context_in
 
 pytestmark = pytest.mark.slow
 
@@ -33,3 +35,10 @@ def test_compiled_it_trains_as_without_and_resumes(tmp_path):
             assert found[name] == pytest.approx(expected[name], abs=0.1)
     saved = [load_file(each.store.local_file("train/x/data/model.safetensors")) for each in (plain, compiled)]
     assert saved[0].keys() == saved[1].keys()
+
+
+def test_compiled_several_processes_sum_their_gradients_once_a_step(tmp_path):
+    """Two micro-batches of each process in each of five steps: the first of them is not summed over processes."""
+    context = context_in(tmp_path, compile=True, max_steps=5, gradient_accumulation_steps=4)
+    (told,) = train_together([Share(context, sharding="none")])
+    assert [each["unsummed"] for each in told.processes] == [5, 5]

@@ -17,7 +17,8 @@ def training_flops_per_token(shape: ModelShape, sequence_length: int) -> int:
 
     Args:
         shape: the model.
-        sequence_length: tokens a sequence; the attention term grows with it.
+        sequence_length: tokens a sequence, or of a document where documents are kept apart; the attention term grows
+            with it.
     """
     # An embedding is a look-up, norms and biases are no matrix products; a tied head multiplies all the same.
     matrices = sum(

@@ -1,8 +1,11 @@
-"""Attention within each document, for sequences that hold several which are kept apart.
+"""The attention that a model is trained with: `causal`, or where documents are kept apart `sdpa` or `varlen`.
 
-A mask that keeps documents apart has every pair of a sequence computed, and most thrown away; on a GPU it also costs
-the flash kernel, which takes no mask. `varlen` is told where documents begin instead, and computes the pairs within
-them: by `torch.nn.attention.varlen` on a GPU, by `scaled_dot_product_attention` document after document on a CPU.
+causal: every token before a token. transformers' own `sdpa` is the same on paper, but makes a mask of it in a compiled
+    model, for which there is no flash attention, and in another reads the positions back from the device to see that it
+    needs none (transformers 5.17 to 5.23, `find_packed_sequence_indices`).
+sdpa: all pairs of a sequence, under a mask that keeps documents apart.
+varlen: the pairs within documents. It is told where they begin, and computes by `torch.nn.attention.varlen` on a GPU,
+    by `scaled_dot_product_attention` document after document on a CPU.
 """
 
 from typing import Any
@@ -17,12 +20,30 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from pretrain.errors import StageError, UsageError
 from pretrain.sequences import TokenSequences
 from pretrain.train.batches import VARLEN, batch_of, model_inputs
+from pretrain.train.config import TrainConfig
 from pretrain.train.sharding import release
 
-_REFERENCE = "sdpa"
+CAUSAL = "causal"
+_MASKED = "sdpa"
 _ROWS_LOOKED_AT, _ROWS_COMPARED = 256, 2
 # Of the size of a token's output. bfloat16 rounds to 0.4%; a neighbour that is seen changes it by about its size.
 _MAX_DIFFERENCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}
+
+
+def choose_attention(model: PreTrainedModel, sequences: TokenSequences, config: TrainConfig) -> None:
+    """Has a model compute the attention that sequences and recipe ask for, in training and in all that is made in it.
+
+    Raises:
+        UsageError: varlen is asked for and cannot be had, see `use_varlen`.
+        StageError: documents see each other by varlen here, see `require_documents_apart`.
+    """
+    if not sequences.index.isolate_documents:
+        # A name that transformers knows no mask for: it makes none, and leaves causality to the kernel.
+        AttentionInterface.register(CAUSAL, sdpa_attention_forward)
+        model.set_attn_implementation(CAUSAL)
+    elif config.attention == VARLEN:
+        use_varlen(model, bf16=config.bf16)
+        require_documents_apart(model, sequences, bf16=config.bf16)
 
 
 def use_varlen(model: PreTrainedModel, *, bf16: bool) -> None:
@@ -51,34 +72,41 @@ def attend_within_documents(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls in every layer; as its `sdpa` does where no documents are named.
+    """What transformers calls in every layer; for a text that is made in training, which is one document, as `causal`.
 
     Args:
         module: the layer's attention.
         query: (rows, heads, length, width).
         key: (rows, key_value_heads, length, width).
         value: the same.
-        attention_mask: none where documents are named.
+        attention_mask: none.
         **options: `scaling` of the scores; `cu_seq_lens_q`: where documents begin in the rows one after another, and
             the end, (documents + 1,) int32; `max_length_q`: no document is longer.
 
     Returns:
         (rows, length, heads, width), and no weights.
+
+    Raises:
+        StageError: the model is in training and is not told of documents: they would see each other.
     """
     borders: torch.Tensor | None = options.get("cu_seq_lens_q")
     if borders is None:
+        if module.training:
+            raise StageError(
+                "the installed transformers does not tell the attention where documents begin: set train.attention to "
+                "sdpa, or use a version that this one names in its pyproject.toml"
+            )
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     rows, heads, length, width = query.shape
-    num_shared = heads // key.shape[1]
-    key, value = (each.repeat_interleave(num_shared, dim=1) for each in (key, value))
     # Under autocast the rotation leaves query and key in float32, for which a GPU has no kernel.
     query, key, value = (each.to(value.dtype).transpose(1, 2).flatten(0, 1) for each in (query, key, value))
+    if heads > key.shape[1]:  # torch 2.11's kernel has no shared heads
+        key, value = (each.repeat_interleave(heads // each.shape[1], dim=1) for each in (key, value))
     scale: float | None = options.get("scaling")
     if query.device.type == "cpu":
         found = _one_after_another(query, key, value, borders, scale)
     else:
-        longest: int = options["max_length_q"]
-        causal = (-1, 0)
+        causal, longest = (-1, 0), int(options["max_length_q"])
         found = varlen_attn(query, key, value, borders, borders, longest, longest, scale=scale, window_size=causal)  # type: ignore[assignment]
     return found.view(rows, length, heads, width), None
 
@@ -94,7 +122,7 @@ def _one_after_another(
 
 
 def require_documents_apart(model: PreTrainedModel, sequences: TokenSequences, *, bf16: bool) -> None:
-    """Compares the first layer's attention with what a mask gives, on real sequences and on the device at hand.
+    """Compares the first layer's varlen attention with what a mask gives, on real sequences and the device at hand.
 
     A kernel, or a version of transformers, that lets documents see each other trains on without a word.
 
@@ -107,7 +135,7 @@ def require_documents_apart(model: PreTrainedModel, sequences: TokenSequences, *
     was_training = model.training
     model.train(False)
     found = _first_attention(model, batch, bf16=bf16)
-    model.set_attn_implementation(_REFERENCE)
+    model.set_attn_implementation(_MASKED)
     expected = _first_attention(model, batch, bf16=bf16)
     model.set_attn_implementation(VARLEN)
     model.train(was_training)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch._dynamo import maybe_mark_dynamic
 
 from pretrain.sequences import TokenSequences
 
@@ -48,7 +49,7 @@ def batch_of(sequences: TokenSequences, positions: Sequence[int] | NDArray[Any])
     }
 
 
-def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
+def model_inputs(batch: dict[str, Any], attention: str, *, is_compiled: bool = False) -> dict[str, Any]:
     """The batch with its documents kept apart, on the device that it is on.
 
     The mask is made here and given whole, (batch, 1, length, length): that transformers (5.23) finds documents in
@@ -59,6 +60,7 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     Args:
         batch: as of `batch_of`.
         attention: the model's `config._attn_implementation`.
+        is_compiled: whether the model is: it is told what differs between batches, or it would be compiled twice.
     """
     if _DOCUMENT_IDS not in batch:
         return batch
@@ -68,6 +70,8 @@ def model_inputs(batch: dict[str, Any], attention: str) -> dict[str, Any]:
     if "flash" in attention or attention == VARLEN:  # by the names of transformers' FlashAttentionKwargs
         borders = batch[_BORDERS]
         # The longest document would be another number in every batch, for which a compiled model is compiled anew.
+        if is_compiled:
+            maybe_mark_dynamic(borders, 0)
         lengths = {"max_length_q": length, "max_length_k": length}
         return inputs | {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders} | lengths
     if attention not in ("sdpa", "eager"):

@@ -25,6 +25,7 @@ from pretrain.modeling.shape import ModelShape
 from pretrain.sequences import SequenceIndex, TokenSequences, read_index, read_token_bytes
 from pretrain.stage import StageContext, Stats, UnitFiles
 from pretrain.store import Store
+from pretrain.train.attended import attended_tokens
 from pretrain.train.checkpoints import CheckpointFolder, Retention
 from pretrain.train.config import TrainConfig
 from pretrain.train.copies import CheckpointCopies
@@ -84,11 +85,13 @@ def make_job(
         DamagedArtifactError: an input differs from its manifest.
     """
     pack, init = context.inputs["pack"], context.inputs["init"]
+    pack_folder = _open_pack(pack)
+    attended = attended_tokens(TokenSequences.from_folder(pack_folder, "train"))
     return TrainJob(
         config=context.config,
         seed=context.seed,
         inputs={"pack": _content(pack), "init": _content(init)},
-        pack_folder=_open_pack(pack),
+        pack_folder=pack_folder,
         init_folder=init.open_folder(),
         checkpoint_folder=checkpoint_folder,
         scratch_folder=scratch,
@@ -99,7 +102,7 @@ def make_job(
         num_loader_workers=surroundings.num_loader_workers,
         allows_changed_resume=surroundings.allows_changed_resume,
         tensorboard_folder=surroundings.tensorboard_folder(context.artifact_key),
-        flops_per_token=training_flops_per_token(_shape(context), read_index(pack).sequence_length),
+        flops_per_token=training_flops_per_token(_shape(context), attended),
     )
 
 

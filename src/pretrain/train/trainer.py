@@ -84,8 +84,11 @@ class ObservedTrainer(Trainer):
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, torch.Tensor | Any], *args: Any, **options: Any) -> Any:
         """The loss with documents kept apart, see `model_inputs`."""
-        attention = self.accelerator.unwrap_model(model).config._attn_implementation
-        return super().compute_loss(model, model_inputs(inputs, attention), *args, **options)
+        # Not by accelerate's unwrap_model: it takes DDP out of a compiled model for good, and gradients are then summed
+        # over processes in every micro-batch instead of once a step.
+        plain: Any = self.model
+        inputs = model_inputs(inputs, plain.config._attn_implementation, is_compiled=self.args.torch_compile)
+        return super().compute_loss(model, inputs, *args, **options)
 
     def take_figures(self, learning_rate: float) -> StepFigures:
         """The figures of the step whose gradients are ready, with one transfer from the device.
@@ -183,12 +186,13 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
     config = job.config
     is_cpu = not torch.accelerator.is_available()
     is_shared = job.num_processes > 1
+    accumulation_steps = horizon.accumulation_steps(job.num_processes)
     name, options = schedule(config, horizon)
     arguments = TrainingArguments(
         output_dir=str(job.scratch_folder / "trainer"),
         max_steps=horizon.steps,
         per_device_train_batch_size=config.per_device_batch_size,
-        gradient_accumulation_steps=horizon.accumulation_steps(job.num_processes),
+        gradient_accumulation_steps=accumulation_steps,
         learning_rate=config.learning_rate,
         lr_scheduler_type=name,
         lr_scheduler_kwargs=options,
@@ -202,14 +206,19 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
         bf16=config.bf16,
         use_cpu=is_cpu,  # said outright, or bf16 is refused there
         torch_compile=config.compile,
+        tf32=None if config.bf16 or is_cpu else False,  # with compile the Trainer would switch it on: not float32
         seed=job.seed,
         data_seed=job.seed,
         train_sampling_strategy="sequential",  # OrderedSamples is in order already
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=job.num_loader_workers,
+        # The micro-batches of a step are fetched together, before its first forward pass.
+        dataloader_prefetch_factor=max(2, accumulation_steps) if job.num_loader_workers else None,
+        accelerator_config={"non_blocking": True},  # from pinned memory: else the copy waits for the step before
         ddp_backend="gloo" if is_shared and is_cpu else None,
         ddp_find_unused_parameters=False if is_shared else None,
+        ddp_broadcast_buffers=False if is_shared else None,  # the rotary embedding's, the same everywhere
         save_strategy="steps",
         save_steps=config.save_every_steps,
         save_total_limit=None,  # it removes the old before the new is known to be whole

@@ -16,13 +16,13 @@ from pretrain.modeling.folders import load_model
 from pretrain.sequences import TokenSequences, read_token_bytes
 from pretrain.stage import Stats
 from pretrain.subprocesses import emit
-from pretrain.train.attention import require_documents_apart, use_varlen
-from pretrain.train.batches import VARLEN
+from pretrain.train.attention import choose_attention
 from pretrain.train.callbacks import CheckpointSealer, Recorder, StepGuard
 from pretrain.train.checkpoints import Checkpoint, CheckpointFolder, Retention
 from pretrain.train.export import export
 from pretrain.train.horizon import horizon
 from pretrain.train.job import TrainJob
+from pretrain.train.outputs import without_logits
 from pretrain.train.processes import is_main
 from pretrain.train.record import TrainingRecord
 from pretrain.train.resuming import newest_whole, record_of
@@ -108,7 +108,7 @@ class _Run:
             train_dataset=samples,
             data_collator=collate,
         )
-        self._choose_attention(model)
+        choose_attention(model, self.sequences, job.config)
         trainer.remove_callback(PrinterCallback)  # stdout is for events
         guard = StepGuard(trainer, samples, record, self.horizon)
         event_files = EventFiles(job.tensorboard_folder)
@@ -135,12 +135,6 @@ class _Run:
             "gradient_accumulation_steps": self.horizon.accumulation_steps(),
             "measured": self._measured(recorder.first_step_ended) | {"speed_by_step": _thinned(record.speeds)},
         }
-
-    def _choose_attention(self, model: PreTrainedModel) -> None:
-        config = self.job.config
-        if config.attention == VARLEN and self.sequences.index.isolate_documents:
-            use_varlen(model, bf16=config.bf16)
-            require_documents_apart(model, self.sequences, bf16=config.bf16)
 
     def _measured(self, first_step_ended: float | None) -> dict[str, Any]:
         job, rate = self.job, self.clock.tokens_per_second
@@ -182,6 +176,7 @@ def _load(job: TrainJob, device: torch.device) -> PreTrainedModel:
         # Under its name of transformers 5.23, or the one before.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
+    without_logits(model)
     return model
 
 
