@@ -78,13 +78,16 @@ def _print_losses(out: Console, by_stage: dict[str, StageRecord]) -> None:
 
 
 def _print_scores(out: Console, stats: dict[str, Any]) -> None:
-    results = stats.get("results", {})
+    results, chances = stats.get("results", {}), stats.get("chance", {})
     rows = {(task, metric) for tasks in results.values() for task, metrics in tasks.items() for metric in metrics}
-    table = Table("task", "metric", *results, box=None, pad_edge=False)
+    columns = ["chance"] if chances else []
+    table = Table("task", "metric", *columns, *results, box=None, pad_edge=False)
     for task, metric in sorted(rows):
         if metric.endswith("_stderr"):
             continue
-        table.add_row(task, metric, *(_score(tasks.get(task, {}), metric) for tasks in results.values()))
+        chance = chances.get(task) if metric.startswith("acc") else None
+        guessed = [shown_number(chance) if chance is not None else ""] if chances else []
+        table.add_row(task, metric, *guessed, *(_score(tasks.get(task, {}), metric) for tasks in results.values()))
     out.print()
     out.print(table)
 

@@ -184,7 +184,7 @@ class ObservedTrainer(Trainer):
 def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
     """The recipe in the Trainer's own terms. What it would log, evaluate or rotate by itself is off."""
     config = job.config
-    is_cpu = not torch.accelerator.is_available()
+    is_cpu, is_cuda = not torch.accelerator.is_available(), torch.cuda.is_available()
     is_shared = job.num_processes > 1
     accumulation_steps = horizon.accumulation_steps(job.num_processes)
     name, options = schedule(config, horizon)
@@ -206,16 +206,16 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
         bf16=config.bf16,
         use_cpu=is_cpu,  # said outright, or bf16 is refused there
         torch_compile=config.compile,
-        tf32=None if config.bf16 or is_cpu else False,  # with compile the Trainer would switch it on: not float32
+        tf32=False if is_cuda and not config.bf16 else None,  # with compile the Trainer would switch it on: not float32
         seed=job.seed,
         data_seed=job.seed,
         train_sampling_strategy="sequential",  # OrderedSamples is in order already
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=is_cuda,
         dataloader_num_workers=job.num_loader_workers,
         # The micro-batches of a step are fetched together, before its first forward pass.
         dataloader_prefetch_factor=max(2, accumulation_steps) if job.num_loader_workers else None,
-        accelerator_config={"non_blocking": True},  # from pinned memory: else the copy waits for the step before
+        accelerator_config={"non_blocking": is_cuda},  # from pinned memory: else the copy waits for the step before
         ddp_backend="gloo" if is_shared and is_cpu else None,
         ddp_find_unused_parameters=False if is_shared else None,
         ddp_broadcast_buffers=False if is_shared else None,  # the rotary embedding's, the same everywhere
