@@ -273,9 +273,14 @@ def measure_gpu(folder: Path, options: argparse.Namespace) -> None:
 
     if not options.tiny and not torch.cuda.is_available():
         sys.exit("error: no CUDA device is visible. `--tiny` runs the same with small models on the CPU")
-    for model, sequence_length, batch_size in TINY_CASES if options.tiny else GPU_CASES:
-        if options.model not in (None, model) or options.sequence_length not in (None, sequence_length):
-            continue
+    cases = [
+        case
+        for case in (TINY_CASES if options.tiny else GPU_CASES)
+        if options.model in (None, case[0]) and options.sequence_length in (None, case[1])
+    ]
+    if not cases:
+        sys.exit(f"error: no such case; model, sequence length and batch size are of {TINY_CASES + GPU_CASES}")
+    for model, sequence_length, batch_size in cases:
         chosen: dict[str, Any] = {"model": model, "sequence_length": sequence_length, "batch_size": batch_size}
         # compiling takes a CPU longer than all else; `--tiny --compile` does it
         chosen |= {"bf16": True, "compile": options.compile or not options.tiny}

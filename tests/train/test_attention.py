@@ -63,6 +63,12 @@ class ReadsOfTheHost(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+def test_an_attention_that_the_model_names_itself_is_kept(tmp_path):
+    model = make_model("eager")
+    choose_attention(model, sequences_of(tmp_path, isolate_documents=False), TRAINED)
+    assert model.config._attn_implementation == "eager"
+
+
 def test_no_forward_or_backward_pass_waits_for_the_device(tmp_path):
     model = make_model("sdpa").train()
     choose_attention(model, sequences_of(tmp_path, isolate_documents=False), TRAINED)
@@ -85,7 +91,7 @@ def test_causal_is_what_sdpa_computes_to_the_bit(tmp_path):
     assert torch.equal(*losses) and torch.equal(*texts)
 
 
-def test_compiled_it_is_compiled_once_for_batches_of_any_number_of_documents(tmp_path):
+def test_what_is_compiled_takes_borders_of_any_number_of_documents_without_compiling_anew(tmp_path):
     batches = [rows(packed(tmp_path / str(n), TEXTS[:n], sequence_length=96)) for n in (2, 3, 4)]
     compiled = []
 
@@ -112,7 +118,7 @@ def test_gradients_are_those_by_a_mask(tmp_path):
 
 
 def test_without_borders_it_is_what_sdpa_computes(tmp_path):
-    """So are texts that are made in training, token by token."""
+    """As for the texts of `sample_prompts`, token by token."""
     tokens = torch.arange(3, 40)[None]
     found = [make_model(name).eval().generate(tokens, max_new_tokens=8, do_sample=False) for name in ("sdpa", "varlen")]
     assert torch.equal(*found)
@@ -164,6 +170,41 @@ def test_a_model_that_is_not_told_of_documents_is_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(attention_module, "attend_within_documents", deaf)
     with pytest.raises(StageError, match="differs by"):
         require_documents_apart(make_model("varlen"), sequences_of(tmp_path), bf16=False)
+
+
+def test_of_long_sequences_the_first_tokens_are_compared(tmp_path, monkeypatch):
+    """The mask's memory grows with the square of the tokens."""
+    asked = []
+    kernel = attention_module._one_after_another
+    monkeypatch.setattr(attention_module, "_TOKENS_COMPARED", 40)
+    monkeypatch.setattr(
+        attention_module, "_one_after_another", lambda *args: asked.append(args[3].tolist()) or kernel(*args)
+    )
+    sequences = sequences_of(tmp_path)
+    require_documents_apart(make_model("varlen"), sequences, bf16=False)
+    assert [borders[0] for borders in asked] == [0] * 3 and {borders[-1] for borders in asked} == {2 * 40}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("head_size must be a multiple of 8"), NotImplementedError("no kernel")])
+def test_a_kernel_that_cannot_be_had_is_told_in_the_terms_of_the_recipe(tmp_path, monkeypatch, error):
+    def refusing(*args):
+        raise error
+
+    monkeypatch.setattr(attention_module, "_one_after_another", refusing)
+    with pytest.raises(UsageError, match=rf"on cpu, with heads 8 wide: {error}; set train.attention to sdpa"):
+        require_documents_apart(make_model("varlen"), sequences_of(tmp_path), bf16=False)
+
+
+def test_attention_weights_that_the_model_is_to_hand_out_are_refused():
+    model = make_model("eager")
+    model.config.output_attentions = True
+    with pytest.raises(UsageError, match="has output_attentions true"):
+        use_varlen(model, bf16=False)
+
+
+def test_an_attention_that_is_not_known_is_not_given_a_batch_of_isolated_documents(tmp_path):
+    with pytest.raises(StageError, match="'causal' cannot keep documents apart"):
+        model_inputs(rows(packed(tmp_path)), "causal")
 
 
 def test_in_training_a_model_that_is_not_told_of_documents_stops():

@@ -42,3 +42,9 @@ def test_without_a_gpu_it_says_so():
     done = benchmark("gpu")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no CUDA device is visible. `--tiny` runs the same" in done.stderr
+
+
+def test_a_case_that_is_none_is_refused():
+    done = benchmark("gpu", "--tiny", "--sequence-length", "2048")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no such case" in done.stderr and "('tiny', 64, 4)" in done.stderr

@@ -1,5 +1,7 @@
 """The attention that a model is trained with: `causal`, or where documents are kept apart `sdpa` or `varlen`.
 
+A model whose config.json names another than `sdpa` keeps it, unless the recipe says `varlen`.
+
 causal: every token before a token. transformers' own `sdpa` is the same on paper, but makes a mask of it in a compiled
     model, for which there is no flash attention, and in another reads the positions back from the device to see that it
     needs none (transformers 5.17 to 5.23, `find_packed_sequence_indices`).
@@ -19,13 +21,14 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from pretrain.errors import StageError, UsageError
 from pretrain.sequences import TokenSequences
-from pretrain.train.batches import VARLEN, batch_of, model_inputs
+from pretrain.train.batches import VARLEN, batch_of, first_tokens, model_inputs
 from pretrain.train.config import TrainConfig
 from pretrain.train.sharding import release
 
 CAUSAL = "causal"
 _MASKED = "sdpa"
-_ROWS_LOOKED_AT, _ROWS_COMPARED = 256, 2
+# The mask that varlen is compared with takes memory that grows with the square of the tokens: 40 MB for so many.
+_ROWS_LOOKED_AT, _ROWS_COMPARED, _TOKENS_COMPARED = 256, 2, 2048
 # Of the size of a token's output. bfloat16 rounds to 0.4%; a neighbour that is seen changes it by about its size.
 _MAX_DIFFERENCE = {torch.float32: 1e-4, torch.bfloat16: 0.05}
 
@@ -38,9 +41,10 @@ def choose_attention(model: PreTrainedModel, sequences: TokenSequences, config: 
         StageError: documents see each other by varlen here, see `require_documents_apart`.
     """
     if not sequences.index.isolate_documents:
-        # A name that transformers knows no mask for: it makes none, and leaves causality to the kernel.
-        AttentionInterface.register(CAUSAL, sdpa_attention_forward)
-        model.set_attn_implementation(CAUSAL)
+        if model.config._attn_implementation == _MASKED:
+            # A name that transformers knows no mask for: it makes none, and leaves causality to the kernel.
+            AttentionInterface.register(CAUSAL, sdpa_attention_forward)
+            model.set_attn_implementation(CAUSAL)
     elif config.attention == VARLEN:
         use_varlen(model, bf16=config.bf16)
         require_documents_apart(model, sequences, bf16=config.bf16)
@@ -50,13 +54,18 @@ def use_varlen(model: PreTrainedModel, *, bf16: bool) -> None:
     """Has a model compute its attention within documents.
 
     Raises:
-        UsageError: it drops attention weights at random, or is on a GPU in float32: the kernel does neither.
+        UsageError: it drops or hands out attention weights, or is on a GPU in float32: the kernel does none of it.
     """
     dropout = getattr(model.config, "attention_dropout", 0.0)
     if dropout:
         raise UsageError(
             "train.attention is 'varlen', which drops no attention weights, and the model's attention_dropout is "
             f"{dropout}: set train.attention to sdpa"
+        )
+    if getattr(model.config, "output_attentions", False):
+        raise UsageError(
+            "train.attention is 'varlen', which hands out no attention weights, and the model's config.json has "
+            "output_attentions true: set train.attention to sdpa, or output_attentions to false"
         )
     if model.device.type == "cuda" and not bf16:
         raise UsageError("train.attention is 'varlen', which a GPU computes in bfloat16 alone: set train.bf16 to true")
@@ -72,7 +81,9 @@ def attend_within_documents(
     attention_mask: torch.Tensor | None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls in every layer; for a text that is made in training, which is one document, as `causal`.
+    """What transformers calls in every layer.
+
+    Without borders, as when `sample_prompts` are gone on from, all is one document, and attention is `causal`.
 
     Args:
         module: the layer's attention.
@@ -107,10 +118,11 @@ def attend_within_documents(
         found = _one_after_another(query, key, value, borders, scale)
     else:
         causal, longest = (-1, 0), int(options["max_length_q"])
-        found = varlen_attn(query, key, value, borders, borders, longest, longest, scale=scale, window_size=causal)  # type: ignore[assignment]
+        found = varlen_attn(query, key, value, borders, borders, longest, longest, scale=scale, window_size=causal)
     return found.view(rows, length, heads, width), None
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # or it is compiled anew for every list of lengths
 def _one_after_another(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, borders: torch.Tensor, scale: float | None
 ) -> torch.Tensor:
@@ -124,17 +136,25 @@ def _one_after_another(
 def require_documents_apart(model: PreTrainedModel, sequences: TokenSequences, *, bf16: bool) -> None:
     """Compares the first layer's varlen attention with what a mask gives, on real sequences and the device at hand.
 
-    A kernel, or a version of transformers, that lets documents see each other trains on without a word.
+    A kernel, or a version of transformers, that lets documents see each other trains on without a word. Of two
+    sequences with many documents their first 2,048 tokens are looked at, in a forward pass.
 
     Raises:
+        UsageError: the kernel cannot be had here.
         StageError: they differ by more than their rounding.
     """
     ids = sequences.documents(range(min(_ROWS_LOOKED_AT, len(sequences))))[1]
-    most_documents_first = (-ids.max(axis=1)).argsort(kind="stable")
-    batch = batch_of(sequences, most_documents_first[:_ROWS_COMPARED].tolist())
+    most_documents_first = (-ids[:, :_TOKENS_COMPARED].max(axis=1)).argsort(kind="stable")
+    batch = first_tokens(batch_of(sequences, most_documents_first[:_ROWS_COMPARED].tolist()), _TOKENS_COMPARED)
     was_training = model.training
     model.train(False)
-    found = _first_attention(model, batch, bf16=bf16)
+    try:
+        found = _first_attention(model, batch, bf16=bf16)
+    except (RuntimeError, ValueError) as error:  # of torch: the kind of device, the width of a head, no memory
+        raise UsageError(
+            f"train.attention 'varlen' cannot be computed on {model.device}, with heads {model.config.head_dim} wide: "
+            f"{error}; set train.attention to sdpa"
+        ) from error
     model.set_attn_implementation(_MASKED)
     expected = _first_attention(model, batch, bf16=bf16)
     model.set_attn_implementation(VARLEN)

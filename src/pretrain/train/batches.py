@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch._dynamo import maybe_mark_dynamic
 
+from pretrain.errors import StageError
 from pretrain.sequences import TokenSequences
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
@@ -60,7 +61,11 @@ def model_inputs(batch: dict[str, Any], attention: str, *, is_compiled: bool = F
     Args:
         batch: as of `batch_of`.
         attention: the model's `config._attn_implementation`.
-        is_compiled: whether the model is: it is told what differs between batches, or it would be compiled twice.
+        is_compiled: whether the model is compiled. PyTorch is then told that the number of documents differs between
+            batches, or it would compile the model anew for the second.
+
+    Raises:
+        StageError: it is not known how this attention is told of documents.
     """
     if _DOCUMENT_IDS not in batch:
         return batch
@@ -74,8 +79,10 @@ def model_inputs(batch: dict[str, Any], attention: str, *, is_compiled: bool = F
             maybe_mark_dynamic(borders, 0)
         lengths = {"max_length_q": length, "max_length_k": length}
         return inputs | {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders} | lengths
-    if attention not in ("sdpa", "eager"):
+    if attention == "flex_attention":
         return inputs
+    if attention not in ("sdpa", "eager"):
+        raise StageError(f"attention {attention!r} cannot keep documents apart: set train.attention to sdpa or varlen")
     is_seen = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
     is_seen = is_seen & (documents[:, :, None] == documents[:, None, :])
     if attention == "eager":  # adds the mask to the scores
@@ -84,6 +91,12 @@ def model_inputs(batch: dict[str, Any], attention: str, *, is_compiled: bool = F
     else:
         inputs["attention_mask"] = is_seen[:, None]
     return inputs
+
+
+def first_tokens(batch: dict[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
+    """The first `length` tokens of every row of a batch with documents."""
+    cut = {name: values[:, :length] for name, values in batch.items() if name != _BORDERS}
+    return cut | {_BORDERS: torch.from_numpy(_borders(cut[_DOCUMENT_IDS].numpy()))}
 
 
 def _borders(document_ids: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from pretrain.config import Config
 
-VERSION: int = 3
+VERSION: int = 4
 
 # They say how often work is secured, and a resume is exact: the trained model is the same with any value.
 _BEARS_ON_NO_RESULT = ("save_every_steps", "keep_checkpoints")

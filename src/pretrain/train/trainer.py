@@ -213,8 +213,7 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
         remove_unused_columns=False,
         dataloader_pin_memory=is_cuda,
         dataloader_num_workers=job.num_loader_workers,
-        # The micro-batches of a step are fetched together, before its first forward pass.
-        dataloader_prefetch_factor=max(2, accumulation_steps) if job.num_loader_workers else None,
+        dataloader_prefetch_factor=_batches_ahead(accumulation_steps, job.num_loader_workers),
         accelerator_config={"non_blocking": is_cuda},  # from pinned memory: else the copy waits for the step before
         ddp_backend="gloo" if is_shared and is_cpu else None,
         ddp_find_unused_parameters=False if is_shared else None,
@@ -232,6 +231,11 @@ def training_arguments(job: TrainJob, horizon: Horizon) -> TrainingArguments:
         # Else `cpu:0`, where transformers 5.17 loads the optimizer's state to: a place that torch.load does not know.
         arguments.__dict__["_setup_devices"] = torch.device("cpu")
     return arguments
+
+
+def _batches_ahead(accumulation_steps: int, num_loader_workers: int) -> int | None:
+    """Of each worker: the micro-batches of a step are fetched together, before its first forward pass."""
+    return max(2, -(-accumulation_steps // num_loader_workers)) if num_loader_workers else None
 
 
 def schedule(config: TrainConfig, horizon: Horizon) -> tuple[str, dict[str, Any]]:
