@@ -15,8 +15,8 @@ first step is left out of tokens a second, and what leads to it is told as `seco
 `gpu` is `speed`, then `documents`, in bf16, compiled, at sequences of 2,048 and 4,096 tokens. The loop asks PyTorch for
 causal attention, as pretrain does, and so has its flash kernel; the plain Trainer is as it comes, and makes a mask
 where it is compiled. `checkpoints` is the share of the time that saving every 50 steps takes, by the clock around the
-whole training. `documents` is what keeping documents of some 500 tokens apart costs, by a mask (sdpa) and by varlen,
-beside not keeping them apart.
+whole training. `documents` is what keeping documents of 730 tokens (the median 400) apart costs, by a mask (sdpa)
+and by varlen, beside not keeping them apart.
 """
 
 import argparse
@@ -87,13 +87,20 @@ SIZES: dict[str, dict[str, Any]] = {
 # Model, sequence length, batch size: of 80 GB, `pretrain plan` counts 36 GB for the first two, 46 GB for the others.
 GPU_CASES = [("124M", 2048, 16), ("124M", 4096, 8), ("1B", 2048, 4), ("1B", 4096, 2)]
 TINY_CASES = [("tiny", 64, 4), ("tiny", 128, 2)]
-# Of FineWeb's documents the median has some 400 GPT-2 tokens, and the mean twice that.
+# Lengths of documents are drawn log-normal, with the long tail of web text: 730 tokens in the mean.
 DOCUMENT_TOKENS_MEDIAN, DOCUMENT_TOKENS_SIGMA = 400, 1.1
 
 
 def report(name: str, **figures: Any) -> None:
     """One line of results."""
     print(json.dumps({"measured": name, **figures}), flush=True)
+
+
+def report_rates(name: str, options: argparse.Namespace, device: str, rates: dict[str, float], **figures: Any) -> None:
+    """One line of tokens a second by what was measured, with the case that it is of."""
+    case = {key: getattr(options, key) for key in ("model", "batch_size", "sequence_length")}
+    rounded = {key: round(rate) for key, rate in rates.items()}
+    report(name, device=device, **case, tokens_per_second=rounded, **figures)
 
 
 def write_model(folder: Path, size: str, sequence_length: int) -> Path:
@@ -227,13 +234,11 @@ def measure_speed(folder: Path, options: argparse.Namespace) -> None:
     rates = {name: median(name, "tokens_per_second") for name in found}
     shape = ModelShape.from_config(read_json_object(folder / "model" / CONFIG))
     flops_per_token = training_flops_per_token(shape, options.sequence_length)
-    report(
+    report_rates(
         "speed",
-        device=found["pretrain"][0]["device"],
-        model=options.model,
-        batch_size=options.batch_size,
-        sequence_length=options.sequence_length,
-        tokens_per_second={name: round(rate) for name, rate in rates.items()},
+        options,
+        found["pretrain"][0]["device"],
+        rates,
         of_the_loop=round(rates["pretrain"] / rates["loop"], 3),
         of_the_trainer=round(rates["pretrain"] / rates["trainer"], 3),
         mfu={name: mfu(rate, flops_per_token, 1) for name, rate in rates.items()},
@@ -244,24 +249,20 @@ def measure_speed(folder: Path, options: argparse.Namespace) -> None:
 def measure_documents(folder: Path, options: argparse.Namespace) -> None:
     """Tokens a second with documents kept apart in two ways, and not."""
     cases = {"together": (False, "sdpa"), "sdpa": (True, "sdpa"), "varlen": (True, "varlen")}
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    devices: set[str] = set()
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for isolated in (False, True):
         write_inputs(folder / str(isolated), options, isolate_documents=isolated)
     for run in range(options.runs):
         for name, (isolated, attention) in cases.items():
             case = argparse.Namespace(**{**vars(options), "attention": attention})
-            measured = run_pretrain(folder / str(isolated), case, options.steps, None, f"{name}-{run}")["measured"]
-            found[name].append(measured["tokens_per_second"])
-            devices.add(measured["device"])
-    rates = {name: statistics.median(each) for name, each in found.items()}
-    report(
+            stats = run_pretrain(folder / str(isolated), case, options.steps, None, f"{name}-{run}")
+            found[name].append(stats["measured"])
+    rates = {name: statistics.median(each["tokens_per_second"] for each in runs) for name, runs in found.items()}
+    report_rates(
         "documents",
-        device=", ".join(sorted(devices)),
-        model=options.model,
-        batch_size=options.batch_size,
-        sequence_length=options.sequence_length,
-        tokens_per_second={name: round(rate) for name, rate in rates.items()},
+        options,
+        found["varlen"][0]["device"],
+        rates,
         varlen_of_sdpa=round(rates["varlen"] / rates["sdpa"], 3),
         varlen_of_together=round(rates["varlen"] / rates["together"], 3),
     )

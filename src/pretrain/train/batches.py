@@ -74,9 +74,9 @@ def model_inputs(batch: dict[str, Any], attention: str, *, is_compiled: bool = F
     length = documents.shape[1]
     if "flash" in attention or attention == VARLEN:  # by the names of transformers' FlashAttentionKwargs
         borders = batch[_BORDERS]
-        # The longest document would be another number in every batch, for which a compiled model is compiled anew.
         if is_compiled:
             maybe_mark_dynamic(borders, 0)
+        # The longest document would be another number in every batch, for which a compiled model is compiled anew.
         lengths = {"max_length_q": length, "max_length_k": length}
         return inputs | {"cu_seq_lens_q": borders, "cu_seq_lens_k": borders} | lengths
     if attention == "flex_attention":
